@@ -1,0 +1,82 @@
+package api
+
+import "time"
+
+// Prefix is the path under which every endpoint stands.
+const Prefix = "/api/v1"
+
+// ProblemType is the media type of an error's body (RFC 9457).
+const ProblemType = "application/problem+json"
+
+// Problem is the body of every error.
+type Problem struct {
+	Type      string       `json:"type"`
+	Title     string       `json:"title"`
+	Status    int          `json:"status"`
+	Detail    string       `json:"detail"` // a sentence that a person can act on
+	Errors    []FieldError `json:"errors,omitempty"`
+	RequestID string       `json:"request_id,omitempty"`
+}
+
+// FieldError is one thing wrong with a request.
+type FieldError struct {
+	Location string `json:"location"` // "body.email", "query.limit"
+	Message  string `json:"message"`
+}
+
+// Page is one page of a list. Next is the cursor of the following page, or nil.
+type Page[T any] struct {
+	Results []T     `json:"results"`
+	Next    *string `json:"next"`
+}
+
+// ActorKind says what sort of actor did something.
+type ActorKind string
+
+// The kinds of actors.
+const (
+	ActorUser         ActorKind = "user"
+	ActorServiceToken ActorKind = "service_token"
+	ActorSystem       ActorKind = "system"    // a command on the server itself
+	ActorAnonymous    ActorKind = "anonymous" // nobody proved who they are
+)
+
+// Actor is who did something, by the name they had at that time.
+type Actor struct {
+	Kind ActorKind `json:"kind"`
+	ID   string    `json:"id,omitempty"`
+	Name string    `json:"name"` // an e-mail address or a token's name
+}
+
+// Health is the liveness answer.
+type Health struct {
+	Status string `json:"status"`
+}
+
+// Readiness is the answer of /ready/: whether this server can do its work.
+type Readiness struct {
+	Status          string `json:"status"` // "ok" or "unavailable"
+	Reason          string `json:"reason,omitempty"`
+	Version         string `json:"version"`
+	Commit          string `json:"commit,omitempty"`
+	SchemaVersion   int    `json:"schema_version"`
+	EncryptionKey   string `json:"encryption_key,omitempty"` // fingerprint of the key that seals
+	OnboardingOpen  bool   `json:"onboarding_required"`
+	DatabaseBackend string `json:"database"` // "sqlite" or "postgresql"
+}
+
+// AuditEvent is one line of the audit trail. It names secrets but never holds a
+// value.
+type AuditEvent struct {
+	ID          string            `json:"id"`
+	At          time.Time         `json:"at"`
+	Actor       Actor             `json:"actor"`
+	Action      string            `json:"action"`  // "secret.read", "token.create", …
+	Outcome     string            `json:"outcome"` // "success" or "refused"
+	Environment string            `json:"environment,omitempty"`
+	Target      string            `json:"target,omitempty"` // what was acted on, by name
+	IP          string            `json:"ip,omitempty"`
+	UserAgent   string            `json:"user_agent,omitempty"`
+	RequestID   string            `json:"request_id,omitempty"`
+	Detail      map[string]string `json:"detail,omitempty"`
+}

@@ -1,0 +1,117 @@
+package api
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits that every input is held to.
+const (
+	MaxValueBytes            = 64 << 10
+	MaxKeyLength             = 255
+	MaxNameLength            = 100
+	MaxTextLength            = 1000 // comments and descriptions
+	MaxSecretsPerEnvironment = 5000
+	MaxSecretsPerBulk        = 1000
+	MaxEnvironments          = 100
+	MaxPageSize              = 1000
+	DefaultPageSize          = 100
+)
+
+var (
+	keyPattern  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
+	slugPattern = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
+)
+
+// CheckKey returns what is wrong with a secret's key, or "".
+func CheckKey(key string) string {
+	if keyPattern.MatchString(key) {
+		return ""
+	}
+	return fmt.Sprintf("must be 1 to %d letters, digits or underscores and not begin with a digit, such as DATABASE_URL", MaxKeyLength)
+}
+
+// CheckValue returns what is wrong with a secret's value, or "". Values are kept
+// byte for byte: any UTF-8 but NUL, which no environment variable can hold.
+func CheckValue(v Value) string {
+	switch {
+	case v.Len() > MaxValueBytes:
+		return fmt.Sprintf("is larger than %d KiB, the most that every system can pass in an environment variable", MaxValueBytes>>10)
+	case strings.IndexByte(v.text, 0) >= 0:
+		return "holds a NUL byte, which no environment variable can"
+	case !utf8.ValidString(v.text):
+		return "is not valid UTF-8; encode binary data, for example as base64"
+	}
+	return ""
+}
+
+// CheckSlug returns what is wrong with a slug, or "".
+func CheckSlug(slug string) string {
+	if slugPattern.MatchString(slug) {
+		return ""
+	}
+	return "must be 1 to 63 lower-case letters, digits or hyphens, and begin and end with a letter or digit"
+}
+
+// CheckName returns what is wrong with the name of a project, environment,
+// token or person, or "".
+func CheckName(name string) string {
+	switch {
+	case strings.TrimSpace(name) == "":
+		return "must not be empty"
+	case utf8.RuneCountInString(name) > MaxNameLength:
+		return fmt.Sprintf("must have at most %d characters", MaxNameLength)
+	}
+	return checkPrintable(name, false)
+}
+
+// CheckText returns what is wrong with a comment or description, or "". Line
+// breaks and tabs are welcome.
+func CheckText(text string) string {
+	if utf8.RuneCountInString(text) > MaxTextLength {
+		return fmt.Sprintf("must have at most %d characters", MaxTextLength)
+	}
+	return checkPrintable(text, true)
+}
+
+// checkPrintable refuses what could forge a line of a terminal, a log, a mail
+// header or a page: control characters and the marks that reorder text.
+func checkPrintable(text string, multiline bool) string {
+	if !utf8.ValidString(text) {
+		return "is not valid UTF-8"
+	}
+	for _, r := range text {
+		if multiline && (r == '\n' || r == '\t' || r == '\r') {
+			continue
+		}
+		if unicode.IsControl(r) || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0x2028 || r == 0x2029 {
+			return "must not hold control characters or text-direction marks"
+		}
+	}
+	return ""
+}
+
+// Slugify makes a slug from a name, or "" if the name has no letter or digit of
+// ASCII to make it from.
+func Slugify(name string) string {
+	var b strings.Builder
+	dash := false
+	for _, r := range strings.ToLower(name) {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			if dash && b.Len() > 0 {
+				b.WriteByte('-')
+			}
+			b.WriteRune(r)
+			dash = false
+		} else {
+			dash = true
+		}
+		if b.Len() >= 63 {
+			break
+		}
+	}
+	return strings.Trim(b.String()[:min(b.Len(), 63)], "-")
+}
