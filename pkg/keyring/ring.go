@@ -122,7 +122,7 @@ func ciphertextSize(token []byte) (size int, ok bool) {
 	}
 	raw := make([]byte, base64.URLEncoding.DecodedLen(len(token)))
 	n, err := base64.URLEncoding.Strict().Decode(raw, token)
-	if err != nil || raw[0] != version || n < shortestToken {
+	if err != nil || raw[0] != version {
 		return 0, false
 	}
 	size = n - overhead
