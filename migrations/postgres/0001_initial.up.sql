@@ -7,15 +7,13 @@ CREATE TABLE instance (
     onboarded_at BIGINT NOT NULL
 );
 
--- The encryption keys that this database has known, each with a token that only
--- that key opens. The one that is current seals new values.
+-- The encryption keys under which something in this database may be sealed, each
+-- with a token that only that key opens. A server that lacks one does not start.
 CREATE TABLE encryption_keys (
     fingerprint TEXT NOT NULL PRIMARY KEY,
     check_token TEXT NOT NULL,
-    is_current  BOOLEAN NOT NULL,
     created_at  BIGINT NOT NULL
 );
-CREATE UNIQUE INDEX encryption_keys_current ON encryption_keys (is_current) WHERE is_current;
 
 CREATE TABLE users (
     id            TEXT COLLATE "C" NOT NULL PRIMARY KEY,

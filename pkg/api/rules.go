@@ -115,3 +115,25 @@ func Slugify(name string) string {
 	}
 	return strings.Trim(b.String()[:min(b.Len(), 63)], "-")
 }
+
+// dangerousKeys are the names of environment variables that change what a
+// program executes or how a shell reads commands. A name that ends in * stands
+// for every name with that beginning.
+var dangerousKeys = []string{
+	"LD_*", "DYLD_*", "GCONV_PATH", "PATH", "IFS", "ENV", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "PS4",
+	"PROMPT_COMMAND", "NODE_OPTIONS", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS",
+	"PERL5LIB", "PERL5OPT", "RUBYLIB", "RUBYOPT", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "GIT_SSH*",
+	"GIT_EXTERNAL_DIFF", "EDITOR", "PAGER", "HOME", "SHELL", "USER", "HEARTLOCK_*",
+}
+
+// DangerousKey reports whether an environment variable of this name would
+// change what a program executes; `heartlock run` does not pass such a secret
+// on unless told to.
+func DangerousKey(key string) bool {
+	for _, name := range dangerousKeys {
+		if prefix, ok := strings.CutSuffix(name, "*"); key == name || ok && strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}

@@ -4,29 +4,26 @@ import (
 	"bytes"
 
 	"github.com/fernet/fernet-go"
-
-	"github.com/heartlock/heartlock/pkg/fault"
 )
 
 // checkText is what a check token holds. It is no secret.
 const checkText = "heartlock key check 1"
 
-// SealCheck makes a check token: a known text sealed with k, to be stored with
-// the data that k protects. [VerifyCheck] later tells whether a key is that
-// key, before it is used on anything that matters.
-func SealCheck(k Key) (string, error) {
-	if k.IsZero() {
-		return "", fault.New(fault.Usage, "There is no encryption key.")
-	}
-	token, err := fernet.EncryptAndSign([]byte(checkText), k.bytes())
+// SealCheck makes a check token: a known text sealed with the sealing key, to be
+// stored with the data that the key protects. [Ring.VerifyCheck] later tells
+// whether a ring has that key, before it is used on anything that matters.
+func (r *Ring) SealCheck() (string, error) {
+	token, err := fernet.EncryptAndSign([]byte(checkText), r.keys[0])
 	return string(token), err
 }
 
-// VerifyCheck reports whether token is a check token that was made with k.
-func VerifyCheck(token string, k Key) bool {
-	if k.IsZero() {
+// VerifyCheck reports whether the ring has the key of this fingerprint and token
+// is a check token that was made with it.
+func (r *Ring) VerifyCheck(token, fingerprint string) bool {
+	keys, ok := r.preferring[fingerprint]
+	if !ok {
 		return false
 	}
-	text, err := open([]byte(token), []*fernet.Key{k.bytes()})
+	text, err := open([]byte(token), keys[:1])
 	return err == nil && bytes.Equal(text, []byte(checkText))
 }

@@ -273,27 +273,27 @@ func TestMalformedTokensWithARightMAC(t *testing.T) {
 
 func TestCheckToken(t *testing.T) {
 	k, other := Generate(), Generate()
-	token, err := SealCheck(k)
+	ring, both := mustRing(t, k), mustRing(t, other, k)
+	token, err := ring.SealCheck()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !VerifyCheck(token, k) {
+	if !ring.VerifyCheck(token, k.Fingerprint()) || !both.VerifyCheck(token, k.Fingerprint()) {
 		t.Error("the key's own check token is refused")
 	}
-	value := string(mustSeal(t, mustRing(t, k), "some value"))
+	value := string(mustSeal(t, ring, "some value"))
 	for name, wrong := range map[string]bool{
-		"another key":   VerifyCheck(token, other),
-		"no key":        VerifyCheck(token, Key{}),
-		"another text":  VerifyCheck(value, k),
-		"empty":         VerifyCheck("", k),
-		"garbage added": VerifyCheck(token+"!!", k),
+		"another ring":          mustRing(t, other).VerifyCheck(token, k.Fingerprint()),
+		"another key":           both.VerifyCheck(token, other.Fingerprint()),
+		"a fingerprint unknown": ring.VerifyCheck(token, other.Fingerprint()),
+		"no fingerprint":        ring.VerifyCheck(token, ""),
+		"another text":          ring.VerifyCheck(value, k.Fingerprint()),
+		"empty":                 ring.VerifyCheck("", k.Fingerprint()),
+		"garbage added":         ring.VerifyCheck(token+"!!", k.Fingerprint()),
 	} {
 		if wrong {
 			t.Errorf("%s: accepted", name)
 		}
-	}
-	if _, err := SealCheck(Key{}); !errors.Is(err, fault.Usage) {
-		t.Errorf("no key: %v", err)
 	}
 }
 
