@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Functions that the scripts share; to be sourced by bash.
 
 # say tells on stderr what is being done; die also ends the script.
