@@ -76,12 +76,12 @@ var libraries = []library{
 	{"encoding/json", nil, true, "it folds case, takes the last of two equal names and replaces invalid UTF-8 silently; use api.Decode and api.Encode, or github.com/go-json-experiment/json"},
 	{"math/rand", nil, true, "it is predictable; use crypto/rand"},
 	{"unsafe", nil, false, "secrets have no business near it"},
-	{"log", nil, false, "logging goes through log/slog"},
+	{"log", nil, true, "logging goes through log/slog"},
 	{"testing", []string{harness}, true, "product code does not depend on the test framework"},
 	{"github.com/google/go-cmp", []string{harness}, true, "it panics by design; it is for tests"},
 	{"github.com/getkin/kin-openapi", []string{harness}, true, "it checks the API document in tests"},
 	{"github.com/creack/pty", []string{harness}, true, "it drives a terminal in tests"},
-	{"github.com/rogpeppe/go-internal", []string{harness}, true, "testscript is for tests"},
+	{"github.com/rogpeppe/go-internal/testscript", []string{harness}, true, "scripts drive the binary in tests"},
 }
 
 // never are imports that a package's product code must not have, beyond the
