@@ -32,8 +32,5 @@ build_linter() {
 check_go
 [ -x "$linter" ] || build_linter
 
-if [ $# -gt 0 ]; then
-  exec "$linter" "$@"
-fi
-"$linter" fmt --diff
-"$linter" run ./...
+[ $# -gt 0 ] || set -- run ./...
+exec "$linter" "$@"
