@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/spf13/viper"
 )
@@ -67,8 +66,9 @@ type values map[string]candidate
 
 // layers is the stack of everything that was found.
 type layers struct {
-	viper *viper.Viper
-	found [layerCount]values
+	viper  *viper.Viper
+	found  [layerCount]values
+	masked values // of the .env file: what the environment hides, for the report
 }
 
 // newLayers stacks the candidates in a viper, which decides who wins.
@@ -117,8 +117,12 @@ func (l *layers) get(name string) (candidate, bool) {
 // losers are the candidates below the winner that somebody has set, highest first.
 func (l *layers) losers(winner candidate, name string) []candidate {
 	var list []candidate
-	for _, lower := range slices.Backward(l.found[layerDotenv:winner.layer]) {
-		if c, ok := lower[name]; ok {
+	for from := winner.layer - 1; from > layerDefault; from-- {
+		c, ok := l.found[from][name]
+		if !ok && from == layerDotenv {
+			c, ok = l.masked[name]
+		}
+		if ok {
 			list = append(list, c)
 		}
 	}

@@ -93,8 +93,11 @@ func (l *loader) stack(o Options) error {
 	found[layerFlag] = l.flags(o.Flags)
 
 	var err error
-	l.layers, err = newLayers(found)
-	return err
+	if l.layers, err = newLayers(found); err != nil {
+		return err
+	}
+	l.layers.masked, _ = pick(file, l.definitions, layerDotenv)
+	return nil
 }
 
 // flags are the values from the command line. A name that is no setting is a

@@ -109,3 +109,22 @@ func (l *loader) readAppConfig() values {
 	}
 	return found
 }
+
+// CheckAppConfig reports, as an [*Errors], what a start of this server would
+// refuse in c. Whoever writes appconfig.json calls it first: a server that does
+// not start can not be mended through its own API.
+func (s *Server) CheckAppConfig(c AppConfig) error {
+	l := &loader{server: &Server{Root: s.Root, DataDir: s.DataDir, Debug: s.Debug}, appConfig: c, valueSources: map[string]string{}}
+	managed := c.managed()
+	for _, d := range Definitions() {
+		value, ok := managed[d.Managed]
+		if d.Managed == "" || !ok {
+			continue
+		}
+		if err := d.read(l, value.Reveal()); err != nil {
+			l.errs.add(d.Managed, AppConfigName, "%s", err)
+		}
+	}
+	l.previousKeysRule()
+	return l.errs.asError()
+}

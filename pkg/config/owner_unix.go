@@ -1,0 +1,29 @@
+//go:build unix
+
+package config
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// modesMatter: the permission bits of a file say who may read it.
+const modesMatter = true
+
+// plantable reports whether a stranger may have put the file where it is: it
+// belongs to somebody else, and everybody may write in its directory, as in /tmp.
+func plantable(path string) bool {
+	file, err := os.Lstat(path)
+	if err != nil || ownedByUs(file) {
+		return false
+	}
+	dir, err := os.Stat(filepath.Dir(path))
+	return err == nil && dir.Mode().Perm()&0o002 != 0
+}
+
+func ownedByUs(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (stat.Uid == 0 || int(stat.Uid) == os.Geteuid())
+}
