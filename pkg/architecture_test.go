@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"pkg/server":        {"pkg/config", "pkg/fault", "pkg/rest", "pkg/session", "pkg/vault", "pkg/web"},
 	"pkg/rest":          {"pkg/api", "pkg/config", "pkg/fault", "pkg/oidc", "pkg/session", "pkg/vault"},
 	"pkg/web":           {"pkg/api", "pkg/config", "pkg/dotenv", "pkg/fault", "pkg/oidc", "pkg/session", "pkg/vault"},
-	"pkg/session":       {"pkg/fault", "pkg/vault"},
+	"pkg/session":       {"pkg/api", "pkg/config", "pkg/fault", "pkg/vault"},
 	"pkg/vault":         {"pkg/api", "pkg/dotenv", "pkg/fault", "pkg/keyring", "pkg/mail", "pkg/store"},
 	"pkg/store":         {"migrations", "pkg/fault"},
 	"pkg/client":        {"pkg/api", "pkg/dotenv", "pkg/fault"},
