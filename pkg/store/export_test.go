@@ -1,0 +1,33 @@
+package store
+
+import "database/sql"
+
+// What the tests, which are in another package, see of the inside.
+
+var (
+	Wrap              = wrap
+	NumberPlaceholder = numberPlaceholders
+	VersionAtLeast    = versionAtLeast
+	OldestSQLite      = oldestSQLite
+)
+
+func (s *Store) ReaderPool() *sql.DB { return s.readers }
+func (s *Store) WriterPool() *sql.DB { return s.writer }
+
+// OnStep sets what is called in the transaction of each migration.
+func (s *Store) OnStep(f func(version int)) { s.inStep = f }
+
+// Exec runs a statement in the transaction.
+func (tx Tx) Exec(query string, args ...any) (sql.Result, error) {
+	return tx.db.(interface {
+		Exec(string, ...any) (sql.Result, error)
+	}).Exec(query, args...)
+}
+
+// Int reads one number.
+func (q Queries) Int(query string, args ...any) (n int, err error) {
+	err = q.db.(interface {
+		QueryRow(string, ...any) *sql.Row
+	}).QueryRow(query, args...).Scan(&n)
+	return n, err
+}

@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/uptrace/bun"
+)
+
+// writeAttempts bounds how often a transaction is begun anew on PostgreSQL.
+const writeAttempts = 4
+
+// Write runs do in a transaction and commits it if do returns nil; otherwise, or
+// if do panics, nothing has happened. What do does through other means than tx
+// is outside of the transaction; on SQLite a Write within a Write waits for
+// itself.
+//
+// On SQLite the transactions run one after the other, in the order in which
+// Write was called, and each has the write lock from its start: what it reads
+// can not change before it writes. On PostgreSQL they run side by side at READ
+// COMMITTED: lock the rows on which a decision depends. There do is called again
+// if the server chose the transaction to end a deadlock, or the connection was
+// lost before it began: it must not keep anything from an earlier call. After
+// any other failure of a commit it is not known whether it happened.
+//
+// The time that ctx allows includes the waiting; a ctx without a deadline waits
+// for as long as it takes.
+func (s *Store) Write(ctx context.Context, do func(ctx context.Context, tx Tx) error) error {
+	if s.turn != nil {
+		if err := s.turn.Acquire(ctx, 1); err != nil {
+			return wrap(err)
+		}
+		defer s.turn.Release(1)
+	}
+	for attempt := 1; ; attempt++ {
+		err := s.writeOnce(ctx, do)
+		if attempt == writeAttempts || !nothingHappened(err) {
+			return err
+		}
+	}
+}
+
+func (s *Store) writeOnce(ctx context.Context, do func(ctx context.Context, tx Tx) error) error {
+	tx, err := s.writes.BeginTx(ctx, nil)
+	if err != nil {
+		return wrap(beginError{err})
+	}
+	return finish(tx, func() error {
+		return do(ctx, Tx{Queries{db: tx, engine: s.engine, locks: true}})
+	})
+}
+
+// Snapshot runs do in a transaction that can only read and sees the database as
+// it was at one moment, whatever is written meanwhile.
+func (s *Store) Snapshot(ctx context.Context, do func(ctx context.Context, q Queries) error) error {
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: s.snapshotIsolation()})
+	if err != nil {
+		return wrap(err)
+	}
+	return finish(tx, func() error {
+		return do(ctx, Queries{db: tx, engine: s.engine})
+	})
+}
+
+// snapshotIsolation is what gives one view for several statements. SQLite knows
+// no other and its driver no name for it.
+func (s *Store) snapshotIsolation() sql.IsolationLevel {
+	if s.engine == PostgreSQL {
+		return sql.LevelRepeatableRead
+	}
+	return sql.LevelDefault
+}
+
+// finish commits after do, or rolls back, also if do panics.
+func finish(tx bun.Tx, do func() error) error {
+	done := false
+	defer func() {
+		if !done {
+			_ = tx.Rollback()
+		}
+	}()
+	if err := do(); err != nil {
+		return wrap(err)
+	}
+	done = true
+	return wrap(tx.Commit())
+}
