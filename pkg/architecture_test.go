@@ -66,7 +66,7 @@ var libraries = []library{
 	{"github.com/charmbracelet", []string{"cmd"}, false, "only commands talk to a terminal"},
 	{"github.com/spf13/viper", []string{"pkg/config"}, false, "settings are read in one place"},
 	{"github.com/uptrace/bun", []string{"pkg/store", harness}, false, "SQL is written in one place"},
-	{"github.com/jackc/pgx", []string{"pkg/store", harness}, false, "SQL is written in one place"},
+	{"github.com/jackc/pgx", []string{"pkg/store", harness}, true, "SQL is written in one place"},
 	{"modernc.org/sqlite", []string{"pkg/store", harness}, false, "SQL is written in one place"},
 	{"database/sql", []string{"pkg/store", harness}, true, "SQL is written in one place"},
 	{"github.com/fernet/fernet-go", []string{"pkg/keyring"}, true, "keyring guards the calls that panic or accept garbage"},
