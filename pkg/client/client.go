@@ -44,7 +44,7 @@ type Options struct {
 // several goroutines at once.
 type Client struct {
 	origin    string
-	token     *api.Value // behind a pointer: fmt looks into unexported fields
+	token     func() string // "" when there is none; a function, because fmt prints unexported fields
 	userAgent string
 	timeout   time.Duration
 	maxBytes  int64
@@ -69,7 +69,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		origin:    origin(server),
-		token:     &o.Token,
+		token:     o.Token.Reveal,
 		userAgent: o.UserAgent,
 		timeout:   o.Timeout,
 		maxBytes:  o.MaxResponseBytes,

@@ -130,6 +130,7 @@ func (c *Client) networkReason(ctx context.Context, err error) string {
 	var (
 		dns    *net.DNSError
 		record tls.RecordHeaderError
+		system syscall.Errno
 	)
 	switch {
 	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
@@ -144,6 +145,8 @@ func (c *Client) networkReason(ctx context.Context, err error) string {
 		return fmt.Sprintf("%s can not be reached: the connection was refused. Is the server running?", c.origin)
 	case errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/":
 		return fmt.Sprintf("%s can not be reached: the server there speaks http, not https.", c.origin)
+	case errors.As(err, &system):
+		return fmt.Sprintf("%s can not be reached: %s.", c.origin, system.Error())
 	default:
 		return fmt.Sprintf("%s can not be reached.", c.origin)
 	}

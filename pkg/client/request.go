@@ -128,8 +128,8 @@ func (c *Client) newHTTPRequest(ctx context.Context, r request) (*http.Request, 
 	if body != nil {
 		httpRequest.Header.Set("Content-Type", "application/json")
 	}
-	if c.token.Len() > 0 {
-		httpRequest.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	if token := c.token(); token != "" {
+		httpRequest.Header.Set("Authorization", "Bearer "+token)
 	}
 	return httpRequest, nil
 }

@@ -126,7 +126,9 @@ func TestTokensAreNotPrinted(t *testing.T) {
 		t.Error("fmt shows a stored token")
 	}
 	c := newClient(t, Options{Server: "http://localhost", Token: api.NewValue("hunter2")})
-	if text := fmt.Sprintf("%v %+v", c, c); strings.Contains(text, "hunter2") {
-		t.Error("fmt shows a client's token")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%q"} {
+		if text := fmt.Sprintf(verb, c) + fmt.Sprintf(verb, *c); strings.Contains(text, "hunter2") || strings.Contains(text, "68756e746572") {
+			t.Errorf("%s shows a client's token", verb)
+		}
 	}
 }
