@@ -1,3 +1,20 @@
+// Package store keeps the data of Heartlock in SQLite or PostgreSQL. It opens the
+// database, migrates its schema, runs transactions, and holds every query; the
+// same queries run on both engines. It owns bun and the drivers: what leaves it
+// is plain rows and errors of package fault, never a driver's.
+//
+// It knows no permissions. Whether a caller may see or change a row is decided
+// in package vault; here a query only names the project or user that the row must
+// belong to. Values of secrets are sealed before they come here.
+//
+// # Engines
+//
+// SQLite has one connection that writes, whose users queue up, and a pool of
+// connections that refuse to. PostgreSQL has one pool. See [Store.Write] for what
+// a transaction promises on each.
+//
+// A query has no time limit of its own on SQLite, and on PostgreSQL one that
+// only a living server keeps: give every call a context with a deadline.
 package store
 
 import (

@@ -3,12 +3,18 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"github.com/uptrace/bun"
 )
 
-// writeAttempts bounds how often a transaction is begun anew on PostgreSQL.
-const writeAttempts = 4
+// writeAttempts bounds how often a transaction is run on PostgreSQL; between the
+// attempts the transaction that won has retryDelay, then twice that, and so on,
+// to end before the loser takes the same locks again.
+const (
+	writeAttempts = 4
+	retryDelay    = 20 * time.Millisecond
+)
 
 // Write runs do in a transaction and commits it if do returns nil; otherwise, or
 // if do panics, nothing has happened. What do does through other means than tx
@@ -36,6 +42,11 @@ func (s *Store) Write(ctx context.Context, do func(ctx context.Context, tx Tx) e
 		err := s.writeOnce(ctx, do)
 		if attempt == writeAttempts || !nothingHappened(err) {
 			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(attempt) * retryDelay):
 		}
 	}
 }

@@ -156,8 +156,8 @@ func TestDeadlocksAreResolved(t *testing.T) {
 		})
 	}
 	done.Wait()
-	if calls[0]+calls[1] != 3 {
-		t.Errorf("the transactions ran %d times, want 3", calls[0]+calls[1])
+	if calls[0]+calls[1] < 3 { // more if the loser was early
+		t.Errorf("the transactions ran %d times: there was no deadlock", calls[0]+calls[1])
 	}
 	mustInt(t, s.Queries, "SELECT n FROM counters WHERE id = 1", 2)
 	mustInt(t, s.Queries, "SELECT n FROM counters WHERE id = 2", 102)
