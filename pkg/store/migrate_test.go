@@ -361,3 +361,32 @@ func TestConcurrentMigrationsInOneProcess(t *testing.T) {
 		mustInt(t, s.Queries, "SELECT n FROM counters WHERE id = 2", 100)
 	})
 }
+
+// TestAnImpatientProcessStillMigrates: how long a write waits for another
+// process is for requests; the start has time.
+func TestAnImpatientProcessStillMigrates(t *testing.T) {
+	t.Parallel()
+	o := freshDatabase(t, store.SQLite)
+	o.BusyTimeout = time.Millisecond
+	s, other := opened(t, o), opened(t, o)
+	result := make(chan error, 1)
+	err := other.Write(t.Context(), func(context.Context, store.Tx) error {
+		go func() {
+			_, err := s.Migrate(within(t, 20*time.Second))
+			result <- err
+		}()
+		select {
+		case err := <-result:
+			t.Errorf("it did not wait: %v", err)
+		case <-time.After(200 * time.Millisecond):
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-result; err != nil {
+		t.Error(fault.Detail(err))
+	}
+	mustInt(t, s.Queries, "SELECT n FROM counters WHERE id = 2", 100)
+}

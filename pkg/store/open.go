@@ -81,7 +81,8 @@ type Store struct {
 // Open opens the database and sees that it answers. It does not migrate: the
 // queries work only after [Store.Migrate]. What is wrong with the options is
 // fault.Usage; a database that is away is fault.Unavailable, and may be there
-// later; a file that is no database is [ErrCorrupt].
+// later; a file that is no database is [ErrCorrupt]. A SQLite file that another
+// process keeps locked is waited for as long as ctx allows.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Migrations == nil {
 		list, err := migrations.For(o.Engine.String())

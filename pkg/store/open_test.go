@@ -194,6 +194,51 @@ func TestFilesAreForTheOwnerAlone(t *testing.T) {
 	}
 }
 
+// TestOpenWaitsForALockedFile has another process in the middle of making the
+// file, before it is in WAL mode; SQLite does not wait for that by itself.
+func TestOpenWaitsForALockedFile(t *testing.T) {
+	t.Parallel()
+	o := freshDatabase(t, store.SQLite)
+	o.Path = filepath.Join(t.TempDir(), "db.sqlite3")
+	o.BusyTimeout = time.Millisecond
+	db, err := sql.Open("sqlite", o.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{"BEGIN IMMEDIATE", "CREATE TABLE other (x)"} {
+		if _, err := conn.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	result := make(chan error, 1)
+	go func() {
+		s, err := store.Open(within(t, 20*time.Second), o)
+		if err == nil {
+			err = s.Close()
+		}
+		result <- err
+	}()
+	select {
+	case err := <-result:
+		t.Errorf("it did not wait: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	if _, err := conn.ExecContext(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-result; err != nil {
+		t.Error(fault.Detail(err))
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCloseLeavesOneFile(t *testing.T) {
 	t.Parallel()
 	o := freshDatabase(t, store.SQLite)

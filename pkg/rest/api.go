@@ -1,0 +1,111 @@
+// Package rest is the HTTP interface under /api/v1/: the route table and the
+// one adapter that every request goes through.
+//
+// The adapter bounds the body, finds who calls, checks the request against
+// CSRF, asks the policy table whether such a caller may ask at all, decodes the
+// parameters and the body strictly, calls the handler and encodes its answer.
+// Handlers translate between HTTP and the vault and decide nothing.
+//
+// Errors are problem documents (RFC 9457). They never hold an input's value nor
+// an internal text; the log has the cause under the request's id.
+package rest
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/session"
+	"github.com/heartlock/heartlock/pkg/vault"
+)
+
+// maxBody bounds a request's body: the largest bulk request that makes sense
+// fits.
+const maxBody = 1 << 20
+
+// Options is what an API is made of.
+type Options struct {
+	Vault   *vault.Vault
+	Cookies *session.Cookies
+	Log     *slog.Logger
+	// Onboard finishes the first run. The server does it, because the settings
+	// that it may change are the server's.
+	Onboard func(context.Context, vault.Principal, api.OnboardRequest) (api.OnboardResponse, error)
+	// OnboardingStatus tells whether the first run is open and what the
+	// configuration has decided already.
+	OnboardingStatus func(context.Context) (api.OnboardingStatus, error)
+	// Readiness tells whether the server can do its work; an error is why not.
+	Readiness func(context.Context) (api.Readiness, error)
+	// Version stands in the served document.
+	Version string
+}
+
+// API serves /api/v1/. Make one with New.
+type API struct {
+	vault    *vault.Vault
+	cookies  *session.Cookies
+	log      *slog.Logger
+	options  Options
+	mux      *http.ServeMux
+	document []byte
+}
+
+// New builds the routes.
+func New(o Options) (*API, error) {
+	a := &API{vault: o.Vault, cookies: o.Cookies, log: o.Log, options: o, mux: http.NewServeMux()}
+	document, err := Document(o.Version)
+	if err != nil {
+		return nil, err
+	}
+	a.document = document
+	for _, route := range Routes() {
+		h := a.adapt(route)
+		path := api.Prefix + route.Path
+		a.mux.Handle(route.Method+" "+path+"{$}", h)
+		a.mux.Handle(route.Method+" "+strings.TrimSuffix(path, "/"), h) // the same without the slash
+	}
+	a.mux.HandleFunc("GET "+api.Prefix+"/openapi.json", a.serveDocument)
+	return a, nil
+}
+
+// ServeHTTP answers a request below /api/v1/. What no route matches is 404, and
+// 405 with the methods that there are if only the method is wrong.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, pattern := a.mux.Handler(r); pattern != "" {
+		a.mux.ServeHTTP(w, r)
+		return
+	}
+	found := &headerRecorder{header: make(http.Header)}
+	a.mux.ServeHTTP(found, r)
+	if found.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", found.header.Get("Allow"))
+		a.fail(w, r, fault.New(fault.MethodNotAllowed, "This path does not take this method; see the Allow header."))
+		return
+	}
+	a.fail(w, r, fault.New(fault.NotFound, "Not found."))
+}
+
+// headerRecorder keeps what the mux answers to a request that no route matches.
+type headerRecorder struct {
+	header http.Header
+	status int
+}
+
+func (h *headerRecorder) Header() http.Header         { return h.header }
+func (h *headerRecorder) Write(b []byte) (int, error) { return len(b), nil }
+func (h *headerRecorder) WriteHeader(status int)      { h.status = status }
+
+func (a *API) serveDocument(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.document)))
+	_, _ = w.Write(a.document)
+}
+
+// fail answers with an error.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	WriteProblem(w, r, a.log, err)
+}

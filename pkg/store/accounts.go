@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+)
+
+// UserByEmail finds a user by canonical address.
+func (q Queries) UserByEmail(ctx context.Context, email string) (*User, error) {
+	user := new(User)
+	err := q.db.NewSelect().Model(user).Where("u.email = ?", email).Scan(ctx)
+	return user, wrap(err)
+}
+
+// UserByID finds a user.
+func (q Queries) UserByID(ctx context.Context, id string) (*User, error) {
+	user := new(User)
+	err := q.db.NewSelect().Model(user).Where("u.id = ?", id).Scan(ctx)
+	return user, wrap(err)
+}
+
+// InsertUser adds a user; an address that is taken is fault.Conflict.
+func (tx Tx) InsertUser(ctx context.Context, user *User) error {
+	_, err := tx.db.NewInsert().Model(user).Exec(ctx)
+	return wrap(err)
+}
+
+// UpdateUser writes the named columns of a user.
+func (tx Tx) UpdateUser(ctx context.Context, user *User, columns ...string) error {
+	return affected(tx.db.NewUpdate().Model(user).Column(columns...).WherePK().Exec(ctx))
+}
+
+// SignedIn is a session together with its user.
+type SignedIn struct {
+	Session Session
+	User    User
+}
+
+const sessionByDigest = `
+SELECT s.id, s.user_id, s.created_at, s.last_seen_at, s.expires_at,
+       u.email, u.first_name, u.last_name, u.password_hash, u.is_active, u.is_superuser
+FROM sessions s JOIN users u ON u.id = s.user_id
+WHERE s.digest = ?`
+
+// SessionByDigest finds the session whose token has this digest. Expiry and
+// whether the user is active are the caller's to judge.
+func (q Queries) SessionByDigest(ctx context.Context, digest []byte) (*SignedIn, error) {
+	in := new(SignedIn)
+	s, u := &in.Session, &in.User
+	err := q.hotRow(ctx, []any{
+		&s.ID, &s.UserID, &s.CreatedAt, &s.LastSeenAt, &s.ExpiresAt,
+		&u.Email, &u.FirstName, &u.LastName, &u.PasswordHash, &u.IsActive, &u.IsSuperuser,
+	}, sessionByDigest, digest)
+	u.ID = s.UserID
+	return in, err
+}
+
+// SessionsOfUser lists a user's sessions that have not expired, newest first.
+func (q Queries) SessionsOfUser(ctx context.Context, userID string, now Micros) ([]Session, error) {
+	var rows []Session
+	err := q.db.NewSelect().Model(&rows).
+		Where("s.user_id = ?", userID).Where("s.expires_at > ?", now).
+		OrderExpr("s.last_seen_at DESC").Limit(1000).Scan(ctx)
+	return rows, wrap(err)
+}
+
+// InsertSession adds a session.
+func (tx Tx) InsertSession(ctx context.Context, session *Session) error {
+	_, err := tx.db.NewInsert().Model(session).Exec(ctx)
+	return wrap(err)
+}
+
+// DeleteSession ends one session of a user.
+func (tx Tx) DeleteSession(ctx context.Context, userID, id string) error {
+	return affected(tx.db.NewDelete().Model((*Session)(nil)).
+		Where("user_id = ?", userID).Where("id = ?", id).Exec(ctx))
+}
+
+// DeleteSessionsOfUser ends all sessions of a user and says how many there were.
+func (tx Tx) DeleteSessionsOfUser(ctx context.Context, userID string) (int64, error) {
+	result, err := tx.db.NewDelete().Model((*Session)(nil)).Where("user_id = ?", userID).Exec(ctx)
+	if err != nil {
+		return 0, wrap(err)
+	}
+	n, err := result.RowsAffected()
+	return n, wrap(err)
+}
+
+// DeleteExpiredSessions removes sessions that ended before now, or that nobody
+// has used since idleSince.
+func (tx Tx) DeleteExpiredSessions(ctx context.Context, now, idleSince Micros) error {
+	_, err := tx.db.NewDelete().Model((*Session)(nil)).
+		Where("expires_at <= ?", now).Exec(ctx)
+	if err != nil {
+		return wrap(err)
+	}
+	_, err = tx.db.NewDelete().Model((*Session)(nil)).Where("last_seen_at <= ?", idleSince).Exec(ctx)
+	return wrap(err)
+}

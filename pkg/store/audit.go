@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+)
+
+// AuditFilter narrows a look at the audit trail; zero fields do not narrow.
+type AuditFilter struct {
+	ProjectID string // empty: of the whole installation
+	ActorID   string // a user's or token's id
+	Action    string
+	From, To  *Micros // from inclusive, to exclusive
+	Before    int64   // only events older than the one with this id
+	Limit     int
+}
+
+// AuditEvents reads the audit trail, newest first.
+func (q Queries) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, error) {
+	var rows []AuditEvent
+	query := q.db.NewSelect().Model(&rows)
+	if f.ProjectID != "" {
+		query = query.Where("a.project_id = ?", f.ProjectID)
+	}
+	if f.ActorID != "" {
+		query = query.Where("a.actor_id = ?", f.ActorID)
+	}
+	if f.Action != "" {
+		query = query.Where("a.action = ?", f.Action)
+	}
+	if f.From != nil {
+		query = query.Where("a.at >= ?", *f.From)
+	}
+	if f.To != nil {
+		query = query.Where("a.at < ?", *f.To)
+	}
+	if f.Before > 0 {
+		query = query.Where("a.id < ?", f.Before)
+	}
+	err := query.OrderExpr("a.id DESC").Limit(int64(f.Limit)).Scan(ctx)
+	return rows, wrap(err)
+}
+
+// InsertAuditEvents appends to the audit trail.
+func (tx Tx) InsertAuditEvents(ctx context.Context, events []AuditEvent) error {
+	return insertAll(ctx, tx.db, events)
+}
+
+// Touch says that a credential was used.
+type Touch struct {
+	TokenID   string // exactly one of the two is set
+	SessionID string
+	At        Micros
+	IP        string
+}
+
+// ApplyTouch writes when a credential was used last.
+func (tx Tx) ApplyTouch(ctx context.Context, t Touch) error {
+	if t.SessionID != "" {
+		_, err := tx.db.NewUpdate().Model((*Session)(nil)).
+			Set("last_seen_at = ?", t.At).Where("id = ?", t.SessionID).Exec(ctx)
+		return wrap(err)
+	}
+	_, err := tx.db.NewUpdate().Model((*Token)(nil)).
+		Set("last_used_at = ?", t.At).Set("last_used_ip = ?", t.IP).
+		Where("id = ?", t.TokenID).Exec(ctx)
+	return wrap(err)
+}
+
+// Recorder writes the audit events of reads. A read must not be answered before
+// its event is durable, and one commit for each would make reading as slow as
+// writing; so the events of all reads that wait at the same time share one.
+type Recorder struct {
+	store  *Store
+	queue  chan entry
+	closed chan struct{} // the loop has ended
+}
+
+type entry struct {
+	event   *AuditEvent
+	touch   *Touch
+	durable chan<- error // nil: nobody waits
+}
+
+const (
+	queueLength = 4096
+	batchLength = 512
+)
+
+// NewRecorder starts a recorder; Close ends it.
+func NewRecorder(s *Store) *Recorder {
+	r := &Recorder{store: s, queue: make(chan entry, queueLength), closed: make(chan struct{})}
+	go r.run()
+	return r
+}
+
+// Record appends an event, and the use of a credential if touch is not nil, and
+// returns once it is durable. If ctx ends earlier the event may still be
+// written.
+func (r *Recorder) Record(ctx context.Context, event AuditEvent, touch *Touch) error {
+	durable := make(chan error, 1)
+	select {
+	case r.queue <- entry{&event, touch, durable}:
+	case <-ctx.Done():
+		return wrap(ctx.Err())
+	}
+	select {
+	case err := <-durable:
+		return err
+	case <-ctx.Done():
+		return wrap(ctx.Err())
+	}
+}
+
+// Touch notes the use of a credential soon. Under overload it may be dropped:
+// it says when something was used, not whether it may be.
+func (r *Recorder) Touch(t Touch) {
+	select {
+	case r.queue <- entry{touch: &t}:
+	default:
+	}
+}
+
+// Close writes what waits and ends the recorder. Nothing may be recorded after.
+func (r *Recorder) Close() {
+	close(r.queue)
+	<-r.closed
+}
+
+func (r *Recorder) run() {
+	defer close(r.closed)
+	for first := range r.queue {
+		batch := r.collect(first)
+		err := r.write(batch)
+		for _, e := range batch {
+			if e.durable != nil {
+				e.durable <- err
+			}
+		}
+	}
+}
+
+// collect takes what waits at this moment, without waiting for more.
+func (r *Recorder) collect(first entry) []entry {
+	batch := []entry{first}
+	for len(batch) < batchLength {
+		select {
+		case e, ok := <-r.queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, e)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (r *Recorder) write(batch []entry) error {
+	events := make([]AuditEvent, 0, len(batch))
+	touches := make(map[string]Touch)
+	for _, e := range batch {
+		if e.event != nil {
+			events = append(events, *e.event)
+		}
+		if e.touch != nil {
+			touches[e.touch.TokenID+e.touch.SessionID] = *e.touch
+		}
+	}
+	return r.store.Write(context.Background(), func(ctx context.Context, tx Tx) error {
+		if err := tx.InsertAuditEvents(ctx, events); err != nil {
+			return err
+		}
+		for _, t := range touches {
+			if err := tx.ApplyTouch(ctx, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

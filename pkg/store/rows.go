@@ -1,0 +1,201 @@
+package store
+
+import (
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// Micros is a time as it is stored: microseconds since 1970 in UTC. Both
+// engines keep it as an integer, so no driver's idea of a time zone or format
+// comes in between.
+type Micros int64
+
+// MicrosOf is the stored form of t.
+func MicrosOf(t time.Time) Micros { return Micros(t.UnixMicro()) }
+
+// Time is m as a time in UTC.
+func (m Micros) Time() time.Time { return time.UnixMicro(int64(m)).UTC() }
+
+// OptionalMicros is the stored form of an optional time.
+func OptionalMicros(t *time.Time) *Micros {
+	if t == nil {
+		return nil
+	}
+	m := MicrosOf(*t)
+	return &m
+}
+
+// OptionalTime is an optional stored time as a time in UTC.
+func OptionalTime(m *Micros) *time.Time {
+	if m == nil {
+		return nil
+	}
+	t := m.Time()
+	return &t
+}
+
+// Actor is who did something, under the name they had then.
+type Actor struct {
+	Kind string
+	ID   string
+	Name string
+}
+
+// User is a row of users. Email is canonical: see vault.
+type User struct {
+	bun.BaseModel `bun:"table:users,alias:u"`
+	ID            string `bun:",pk"`
+	Email         string
+	FirstName     string
+	LastName      string
+	PasswordHash  string
+	IsActive      bool
+	IsSuperuser   bool
+	CreatedAt     Micros
+	UpdatedAt     Micros
+	LastLoginAt   *Micros
+}
+
+// Session is a row of sessions.
+type Session struct {
+	bun.BaseModel `bun:"table:sessions,alias:s"`
+	ID            string `bun:",pk"`
+	Digest        []byte
+	UserID        string
+	CreatedAt     Micros
+	LastSeenAt    Micros
+	ExpiresAt     Micros
+	IP            string `bun:"ip"`
+	UserAgent     string
+}
+
+// Project is a row of projects.
+type Project struct {
+	bun.BaseModel `bun:"table:projects,alias:p"`
+	ID            string `bun:",pk"`
+	Slug          string
+	Name          string
+	Description   string
+	CreatedAt     Micros
+	UpdatedAt     Micros
+}
+
+// Membership is a row of memberships.
+type Membership struct {
+	bun.BaseModel `bun:"table:memberships,alias:m"`
+	ProjectID     string `bun:",pk"`
+	UserID        string `bun:",pk"`
+	Role          string
+	CreatedAt     Micros
+}
+
+// Environment is a row of environments.
+type Environment struct {
+	bun.BaseModel `bun:"table:environments,alias:e"`
+	ID            string `bun:",pk"`
+	ProjectID     string
+	Slug          string
+	Name          string
+	Position      int
+	IsProtected   bool
+	Revision      int64
+	SecretCount   int
+	CreatedAt     Micros
+	UpdatedAt     Micros
+}
+
+// Secret is a row of secrets: the newest version of one. Sealed is nil if it is
+// deleted.
+type Secret struct {
+	bun.BaseModel  `bun:"table:secrets,alias:s"`
+	ID             int64 `bun:",pk,autoincrement"`
+	EnvironmentID  string
+	Key            string
+	Version        int64
+	Comment        string
+	Sealed         *string
+	KeyFingerprint string
+	Revision       int64
+	CreatedAt      Micros
+	UpdatedAt      Micros
+	UpdatedBy      Actor `bun:"embed:updated_by_"`
+}
+
+// SecretVersion is a row of secret_versions: a former version of a secret.
+type SecretVersion struct {
+	bun.BaseModel  `bun:"table:secret_versions,alias:v"`
+	SecretID       int64 `bun:",pk"`
+	Version        int64 `bun:",pk"`
+	Key            string
+	Comment        string
+	Sealed         *string
+	KeyFingerprint string
+	Revision       int64
+	UpdatedAt      Micros
+	UpdatedBy      Actor `bun:"embed:updated_by_"`
+}
+
+// version is s as a row of secret_versions.
+func (s *Secret) version() SecretVersion {
+	return SecretVersion{
+		SecretID: s.ID, Version: s.Version, Key: s.Key, Comment: s.Comment, Sealed: s.Sealed,
+		KeyFingerprint: s.KeyFingerprint, Revision: s.Revision, UpdatedAt: s.UpdatedAt, UpdatedBy: s.UpdatedBy,
+	}
+}
+
+// Token is a row of tokens: a personal token has a UserID, a service token a
+// ProjectID.
+type Token struct {
+	bun.BaseModel `bun:"table:tokens,alias:t"`
+	ID            string `bun:",pk"`
+	Digest        []byte
+	Prefix        string
+	Name          string
+	UserID        *string
+	ProjectID     *string
+	Access        string
+	AllowedCIDRs  string `bun:"allowed_cidrs"`
+	CreatedAt     Micros
+	CreatedBy     Actor `bun:"embed:created_by_"`
+	ExpiresAt     *Micros
+	LastUsedAt    *Micros
+	LastUsedIP    string `bun:"last_used_ip"`
+	ExposedAt     *Micros
+}
+
+// AuditEvent is a row of audit_events. Detail is a JSON object or empty.
+type AuditEvent struct {
+	bun.BaseModel   `bun:"table:audit_events,alias:a"`
+	ID              int64 `bun:",pk,autoincrement"`
+	At              Micros
+	Actor           Actor `bun:"embed:actor_"`
+	Action          string
+	Outcome         string
+	ProjectID       string
+	EnvironmentName string
+	Target          string
+	Detail          string
+	IP              string `bun:"ip"`
+	UserAgent       string
+	RequestID       string
+}
+
+// EncryptionKey is a row of encryption_keys.
+type EncryptionKey struct {
+	bun.BaseModel `bun:"table:encryption_keys,alias:k"`
+	Fingerprint   string `bun:",pk"`
+	CheckToken    string
+	CreatedAt     Micros
+}
+
+// IdempotencyKey is a row of idempotency_keys.
+type IdempotencyKey struct {
+	bun.BaseModel  `bun:"table:idempotency_keys,alias:i"`
+	Owner          string `bun:",pk"`
+	Key            string `bun:",pk"`
+	RequestDigest  []byte
+	Sealed         string
+	KeyFingerprint string
+	CreatedAt      Micros
+}

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+
+	"github.com/uptrace/bun"
+)
+
+// TokenView is a token with what it stands for: a user, or a project.
+type TokenView struct {
+	Token
+	User        User // of a personal token
+	ProjectSlug string
+}
+
+const tokenByDigest = `
+SELECT t.id, t.prefix, t.name, COALESCE(t.user_id, ''), COALESCE(t.project_id, ''), t.access, t.allowed_cidrs,
+       t.expires_at, t.last_used_at, t.exposed_at,
+       COALESCE(u.email, ''), COALESCE(u.first_name, ''), COALESCE(u.last_name, ''), COALESCE(u.password_hash, ''),
+       COALESCE(u.is_active, FALSE), COALESCE(u.is_superuser, FALSE), COALESCE(p.slug, '')
+FROM tokens t
+LEFT JOIN users u ON u.id = t.user_id
+LEFT JOIN projects p ON p.id = t.project_id
+WHERE t.digest = ?`
+
+// TokenByDigest finds the token that has this digest. Expiry, addresses and
+// whether the user is active are the caller's to judge.
+func (q Queries) TokenByDigest(ctx context.Context, digest []byte) (*TokenView, error) {
+	v := new(TokenView)
+	var userID, projectID string
+	err := q.hotRow(ctx, []any{
+		&v.ID, &v.Prefix, &v.Name, &userID, &projectID, &v.Access, &v.AllowedCIDRs,
+		&v.ExpiresAt, &v.LastUsedAt, &v.ExposedAt,
+		&v.User.Email, &v.User.FirstName, &v.User.LastName, &v.User.PasswordHash,
+		&v.User.IsActive, &v.User.IsSuperuser, &v.ProjectSlug,
+	}, tokenByDigest, digest)
+	if userID != "" {
+		v.UserID, v.User.ID = &userID, userID
+	}
+	if projectID != "" {
+		v.ProjectID = &projectID
+	}
+	return v, err
+}
+
+// TokensOfUser lists a user's personal tokens, oldest first.
+func (q Queries) TokensOfUser(ctx context.Context, userID string) ([]Token, error) {
+	var rows []Token
+	err := q.db.NewSelect().Model(&rows).Where("t.user_id = ?", userID).
+		OrderExpr("t.created_at, t.id").Scan(ctx)
+	return rows, wrap(err)
+}
+
+// ServiceToken is a service token with the slugs of its environments.
+type ServiceToken struct {
+	Token
+	Environments []string
+}
+
+// TokensOfProject lists a project's service tokens, oldest first.
+func (q Queries) TokensOfProject(ctx context.Context, projectID string) ([]ServiceToken, error) {
+	var rows []Token
+	err := q.db.NewSelect().Model(&rows).Where("t.project_id = ?", projectID).
+		OrderExpr("t.created_at, t.id").Scan(ctx)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	slugs, err := q.environmentsByToken(ctx, projectID)
+	if err != nil {
+		return nil, err
+	}
+	tokens := make([]ServiceToken, len(rows))
+	for i, row := range rows {
+		tokens[i] = ServiceToken{Token: row, Environments: slugs[row.ID]}
+	}
+	return tokens, nil
+}
+
+func (q Queries) environmentsByToken(ctx context.Context, projectID string) (map[string][]string, error) {
+	var rows []struct{ TokenID, Slug string }
+	err := q.db.NewSelect().TableExpr("token_environments AS te").
+		Join("JOIN environments AS e ON e.id = te.environment_id").
+		ColumnExpr("te.token_id, e.slug").Where("e.project_id = ?", projectID).
+		OrderExpr("e.position, e.slug").Scan(ctx, &rows)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	slugs := make(map[string][]string)
+	for _, r := range rows {
+		slugs[r.TokenID] = append(slugs[r.TokenID], r.Slug)
+	}
+	return slugs, nil
+}
+
+// CountTokens says how many tokens a user or a project has.
+func (q Queries) CountTokens(ctx context.Context, userID, projectID string) (int, error) {
+	query := q.db.NewSelect().Model((*Token)(nil))
+	if userID != "" {
+		query = query.Where("t.user_id = ?", userID)
+	} else {
+		query = query.Where("t.project_id = ?", projectID)
+	}
+	n, err := query.Count(ctx)
+	return int(n), wrap(err)
+}
+
+// InsertToken adds a token; a service token with the ids of its environments.
+func (tx Tx) InsertToken(ctx context.Context, token *Token, environmentIDs []string) error {
+	if _, err := tx.db.NewInsert().Model(token).Exec(ctx); err != nil {
+		return wrap(err)
+	}
+	type link struct {
+		bun.BaseModel `bun:"table:token_environments"`
+		TokenID       string
+		EnvironmentID string
+	}
+	links := make([]link, len(environmentIDs))
+	for i, id := range environmentIDs {
+		links[i] = link{TokenID: token.ID, EnvironmentID: id}
+	}
+	return insertAll(ctx, tx.db, links)
+}
+
+// DeleteUserToken revokes a personal token and returns what it was.
+func (tx Tx) DeleteUserToken(ctx context.Context, userID, id string) (*Token, error) {
+	return tx.deleteToken(ctx, "user_id", userID, id)
+}
+
+// DeleteProjectToken revokes a service token and returns what it was.
+func (tx Tx) DeleteProjectToken(ctx context.Context, projectID, id string) (*Token, error) {
+	return tx.deleteToken(ctx, "project_id", projectID, id)
+}
+
+func (tx Tx) deleteToken(ctx context.Context, ownerColumn, ownerID, id string) (*Token, error) {
+	token := new(Token)
+	err := tx.db.NewSelect().Model(token).
+		Where("? = ?", bun.Ident(ownerColumn), ownerID).Where("t.id = ?", id).Scan(ctx)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	return token, affected(tx.db.NewDelete().Model(token).WherePK().Exec(ctx))
+}
+
+// MarkTokenExposed records the first time that a token was sent in the clear.
+func (tx Tx) MarkTokenExposed(ctx context.Context, id string, at Micros) error {
+	_, err := tx.db.NewUpdate().Model((*Token)(nil)).Set("exposed_at = ?", at).
+		Where("id = ?", id).Where("exposed_at IS NULL").Exec(ctx)
+	return wrap(err)
+}

@@ -1,0 +1,281 @@
+package vault
+
+import (
+	"context"
+	"errors"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/store"
+)
+
+// errBadLogin is the one answer to every failed sign-in: it tells neither
+// whether the account exists nor whether it is active.
+var errBadLogin = fault.New(fault.Unauthenticated, "Invalid email or password.")
+
+// Login signs a person in. Whatever is wrong, the error and the time it takes
+// are the same; the attempt is audited. The session token is new, and the
+// session that p may have come with is ended, so that nobody can be made to use
+// a session that another knows.
+func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (api.Account, api.Value, error) {
+	user, err := v.checkLogin(ctx, in)
+	if err != nil {
+		if errors.Is(err, fault.Unauthenticated) {
+			return api.Account{}, api.Value{}, v.refuseLogin(ctx, p, in.Email)
+		}
+		return api.Account{}, api.Value{}, err
+	}
+	token := api.NewValue(randomBase62(sessionTokenLength))
+	now := v.micros()
+	session := v.newSession(p, user.ID, token, now)
+	user.LastLoginAt, user.UpdatedAt = &now, now
+	columns := []string{"last_login_at"}
+	if outdated(user.PasswordHash) {
+		if user.PasswordHash, err = v.hasher.hash(ctx, in.Password); err != nil {
+			return api.Account{}, api.Value{}, err
+		}
+		columns = append(columns, "password_hash")
+	}
+	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := v.endFormerSession(ctx, tx, p); err != nil {
+			return err
+		}
+		if err := tx.UpdateUser(ctx, user, columns...); err != nil {
+			return err
+		}
+		if err := tx.InsertSession(ctx, session); err != nil {
+			return err
+		}
+		return v.record(ctx, tx, Principal{Request: p.Request, user: user}, event{action: ActionLogin, target: user.Email})
+	})
+	return apiAccount(user), token, err
+}
+
+func (v *Vault) checkLogin(ctx context.Context, in api.LoginRequest) (*store.User, error) {
+	user := new(store.User)
+	email, problem := canonicalEmail(in.Email)
+	if problem == "" {
+		var err error
+		user, err = v.store.UserByEmail(ctx, email)
+		if err != nil && !errors.Is(err, fault.NotFound) {
+			return nil, err
+		}
+		if err != nil {
+			user = new(store.User)
+		}
+	}
+	ok, err := v.hasher.verify(ctx, user.PasswordHash, in.Password)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || !user.IsActive {
+		return nil, errBadLogin
+	}
+	return user, nil
+}
+
+// refuseLogin audits a failed attempt under the address that was tried, if it
+// has the form of one: people type passwords into the wrong field.
+func (v *Vault) refuseLogin(ctx context.Context, p Principal, address string) error {
+	email, problem := canonicalEmail(address)
+	if problem != "" {
+		email = "(not an address)"
+	}
+	anonymous := Principal{Request: p.Request}
+	if err := v.recordRead(ctx, anonymous, event{action: ActionLogin, outcome: outcomeRefused, target: email}); err != nil {
+		return err
+	}
+	return errBadLogin
+}
+
+func (v *Vault) newSession(p Principal, userID string, token api.Value, now store.Micros) *store.Session {
+	return &store.Session{
+		ID: newID(), Digest: sessionDigest(v.sessionKeys[0], token.Reveal()), UserID: userID,
+		CreatedAt: now, LastSeenAt: now, ExpiresAt: now + store.Micros(sessionLife.Microseconds()),
+		IP: addressText(p.Request.IP), UserAgent: clip(p.Request.UserAgent),
+	}
+}
+
+func (v *Vault) endFormerSession(ctx context.Context, tx store.Tx, p Principal) error {
+	if p.session == nil {
+		return nil
+	}
+	err := tx.DeleteSession(ctx, p.session.UserID, p.session.ID)
+	if errors.Is(err, fault.NotFound) { // ended by another request meanwhile
+		return nil
+	}
+	return err
+}
+
+// Logout ends the session that p came with; its token is worthless from now on.
+func (v *Vault) Logout(ctx context.Context, p Principal) error {
+	if _, err := admit(p, ActionLogout); err != nil {
+		return err
+	}
+	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := v.endFormerSession(ctx, tx, p); err != nil {
+			return err
+		}
+		return v.record(ctx, tx, p, event{action: ActionLogout, target: p.user.Email})
+	})
+}
+
+// WhoAmI tells the caller who he is.
+func (v *Vault) WhoAmI(ctx context.Context, p Principal) (api.Me, error) {
+	me := api.Me{SSOEnabled: v.ssoEnabled}
+	if _, err := admit(p, ActionWhoAmI); err != nil {
+		return me, err
+	}
+	if touch := p.touch(); touch != nil {
+		v.recorder.Touch(*touch)
+	}
+	if !p.IsService() {
+		account := apiAccount(p.user)
+		me.Account = &account
+		return me, nil
+	}
+	environments, err := v.store.EnvironmentsOf(ctx, p.caller(), p.token.projectID)
+	if err != nil {
+		return me, err
+	}
+	me.ServiceToken = &api.ServiceTokenSelf{
+		ID: p.token.id, Name: p.token.name, Project: p.token.projectSlug, Access: p.token.access,
+		ExpiresAt: timeOf(p.token.expiresAt), Environments: []string{},
+	}
+	for _, e := range environments {
+		me.ServiceToken.Environments = append(me.ServiceToken.Environments, e.Slug)
+	}
+	return me, nil
+}
+
+// UpdateProfile changes the caller's own names.
+func (v *Vault) UpdateProfile(ctx context.Context, p Principal, in api.UpdateMe) (api.Me, error) {
+	me := api.Me{SSOEnabled: v.ssoEnabled}
+	if _, err := admit(p, ActionUpdateProfile); err != nil {
+		return me, err
+	}
+	for _, f := range []struct {
+		location string
+		text     *string
+	}{{"body.first_name", in.FirstName}, {"body.last_name", in.LastName}} {
+		if f.text != nil && *f.text != "" {
+			if problem := api.CheckName(*f.text); problem != "" {
+				return me, fault.InvalidField(f.location, problem)
+			}
+		}
+	}
+	var account api.Account
+	err := v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		user, err := tx.UserByID(ctx, p.user.ID)
+		if err != nil {
+			return err
+		}
+		assign(&user.FirstName, in.FirstName)
+		assign(&user.LastName, in.LastName)
+		user.UpdatedAt = v.micros()
+		account = apiAccount(user)
+		if err := tx.UpdateUser(ctx, user, "first_name", "last_name", "updated_at"); err != nil {
+			return err
+		}
+		return v.record(ctx, tx, p, event{action: ActionUpdateProfile, target: user.Email})
+	})
+	me.Account = &account
+	return me, err
+}
+
+// assign sets what is given.
+func assign[T any](dst *T, src *T) {
+	if src != nil {
+		*dst = *src
+	}
+}
+
+// ChangePassword replaces the caller's password. Every session of his ends, the
+// one he came with too; the token of a new one is returned in its place.
+// Personal tokens stay: they are revoked one by one.
+func (v *Vault) ChangePassword(ctx context.Context, p Principal, in api.ChangePassword) (api.Value, error) {
+	if _, err := admit(p, ActionChangePassword); err != nil {
+		return api.Value{}, err
+	}
+	if problem := checkPassword(in.NewPassword, p.user.Email); problem != "" {
+		return api.Value{}, fault.InvalidField("body.new_password", problem)
+	}
+	ok, err := v.hasher.verify(ctx, p.user.PasswordHash, in.CurrentPassword)
+	if err != nil {
+		return api.Value{}, err
+	}
+	if !ok {
+		if err := v.recordRead(ctx, p, event{action: ActionChangePassword, outcome: outcomeRefused, target: p.user.Email}); err != nil {
+			return api.Value{}, err
+		}
+		return api.Value{}, fault.InvalidField("body.current_password", "is not your password")
+	}
+	hash, err := v.hasher.hash(ctx, in.NewPassword)
+	if err != nil {
+		return api.Value{}, err
+	}
+	token := api.NewValue(randomBase62(sessionTokenLength))
+	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := v.replacePassword(ctx, tx, p.user, hash); err != nil {
+			return err
+		}
+		if err := tx.InsertSession(ctx, v.newSession(p, p.user.ID, token, v.micros())); err != nil {
+			return err
+		}
+		return v.record(ctx, tx, p, event{action: ActionChangePassword, target: p.user.Email})
+	})
+	return token, err
+}
+
+// replacePassword stores a new password hash and ends all sessions of the user.
+func (v *Vault) replacePassword(ctx context.Context, tx store.Tx, user *store.User, hash string) error {
+	changed := *user
+	changed.PasswordHash, changed.UpdatedAt = hash, v.micros()
+	if err := tx.UpdateUser(ctx, &changed, "password_hash", "updated_at"); err != nil {
+		return err
+	}
+	_, err := tx.DeleteSessionsOfUser(ctx, user.ID)
+	return err
+}
+
+// Sessions lists where the caller is signed in.
+func (v *Vault) Sessions(ctx context.Context, p Principal) (api.Page[api.Session], error) {
+	page := api.Page[api.Session]{Results: []api.Session{}}
+	if _, err := admit(p, ActionListSessions); err != nil {
+		return page, err
+	}
+	rows, err := v.store.SessionsOfUser(ctx, p.user.ID, v.micros())
+	for _, s := range rows {
+		if v.now().Sub(s.LastSeenAt.Time()) >= sessionIdle {
+			continue
+		}
+		page.Results = append(page.Results, api.Session{
+			ID: s.ID, CreatedAt: s.CreatedAt.Time(), LastSeenAt: s.LastSeenAt.Time(), ExpiresAt: s.ExpiresAt.Time(),
+			IP: s.IP, UserAgent: s.UserAgent, Current: s.ID == p.SessionID(),
+		})
+	}
+	return page, err
+}
+
+// EndSession ends one of the caller's sessions.
+func (v *Vault) EndSession(ctx context.Context, p Principal, id string) error {
+	if _, err := admit(p, ActionEndSession); err != nil {
+		return err
+	}
+	if !store.IsID(id) {
+		return errNotFound
+	}
+	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := tx.DeleteSession(ctx, p.user.ID, id); err != nil {
+			return err
+		}
+		return v.record(ctx, tx, p, event{action: ActionEndSession, target: id})
+	})
+}
+
+func apiAccount(u *store.User) api.Account {
+	return api.Account{
+		ID: u.ID, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName,
+		IsSuperuser: u.IsSuperuser, HasPassword: u.PasswordHash != "",
+	}
+}

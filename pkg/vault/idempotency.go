@@ -1,0 +1,97 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"time"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/store"
+)
+
+// idempotencyLife is how long an answer is remembered.
+const idempotencyLife = 24 * time.Hour
+
+const maxIdempotencyKey = 255
+
+// once runs create in the transaction, unless the caller has sent the same
+// request with the same Idempotency-Key before: then it returns the answer of
+// that time. The remembered answer is part of the transaction and is sealed
+// like a secret, for it may hold a new token. Keys are the caller's own; a key
+// that comes with another request is fault.Conflict.
+func once[T any](ctx context.Context, v *Vault, tx store.Tx, p Principal, a Action, request any, create func() (T, error)) (T, error) {
+	key := p.Request.IdempotencyKey
+	if key == "" {
+		return create()
+	}
+	var answer T
+	if len(key) > maxIdempotencyKey || api.CheckName(key[:min(len(key), api.MaxNameLength)]) != "" {
+		return answer, fault.InvalidField("header.Idempotency-Key", "must be 1 to 255 printable characters")
+	}
+	digest, err := requestDigest(a, request)
+	if err != nil {
+		return answer, err
+	}
+	owner := p.Actor().ID
+	row, err := tx.IdempotencyKey(ctx, owner, key)
+	switch {
+	case err == nil && row.CreatedAt.Time().After(v.now().Add(-idempotencyLife)):
+		return answer, v.remembered(row, digest, &answer)
+	case err == nil:
+		if err := tx.DeleteIdempotencyKey(ctx, owner, key); err != nil {
+			return answer, err
+		}
+	case !errors.Is(err, fault.NotFound):
+		return answer, err
+	}
+	if answer, err = create(); err != nil {
+		return answer, err
+	}
+	return answer, v.remember(ctx, tx, owner, key, digest, answer)
+}
+
+func requestDigest(a Action, request any) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString(string(a) + "\n")
+	if err := api.Encode(&b, request); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(b.Bytes())
+	return sum[:], nil
+}
+
+func (v *Vault) remembered(row *store.IdempotencyKey, digest []byte, answer any) error {
+	if subtle.ConstantTimeCompare(row.RequestDigest, digest) != 1 {
+		return fault.New(fault.Conflict, "This Idempotency-Key was used for another request. Use a new key for each request.")
+	}
+	if v.ring == nil {
+		return errNoKey
+	}
+	text, err := v.ring.Open([]byte(row.Sealed), row.KeyFingerprint)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "the remembered answer can not be decrypted")
+	}
+	return api.DecodeResponse(text, answer)
+}
+
+func (v *Vault) remember(ctx context.Context, tx store.Tx, owner, key string, digest []byte, answer any) error {
+	var b bytes.Buffer
+	if err := api.Encode(&b, answer); err != nil {
+		return err
+	}
+	sealed, fingerprint, err := v.seal(api.NewValue(b.String()))
+	if err != nil {
+		return err
+	}
+	err = tx.InsertIdempotencyKey(ctx, &store.IdempotencyKey{
+		Owner: owner, Key: key, RequestDigest: digest, Sealed: sealed, KeyFingerprint: fingerprint, CreatedAt: v.micros(),
+	})
+	if errors.Is(err, fault.Conflict) {
+		return fault.New(fault.Conflict, "A request with this Idempotency-Key is being answered at this moment. Try again.")
+	}
+	return err
+}

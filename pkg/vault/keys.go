@@ -1,0 +1,130 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/keyring"
+	"github.com/heartlock/heartlock/pkg/store"
+)
+
+// errNoKey answers everything that would need a key while there is none.
+var errNoKey = fault.New(fault.Unavailable, "No encryption key is configured.")
+
+// checkKeys makes sure that the ring opens everything that the database may
+// hold, and enters the sealing key into the database's list before the first
+// value is sealed with it. Without a ring it only looks whether one is missing.
+func (v *Vault) checkKeys(ctx context.Context) error {
+	known, err := v.store.EncryptionKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if v.ring == nil {
+		return missingRing(known)
+	}
+	if err := checkKnown(known, v.ring); err != nil {
+		return err
+	}
+	seal := v.ring.SealFingerprint()
+	if slices.ContainsFunc(known, func(k store.EncryptionKey) bool { return k.Fingerprint == seal }) {
+		return nil
+	}
+	if err := v.refuseForeignData(ctx, known); err != nil {
+		return err
+	}
+	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		return v.enterKey(ctx, tx)
+	})
+	if errors.Is(err, fault.Conflict) { // another server was faster: look at what it wrote
+		return v.checkKeys(ctx)
+	}
+	return err
+}
+
+// enterKey adds the sealing key to the database's list.
+func (v *Vault) enterKey(ctx context.Context, tx store.Tx) error {
+	token, err := v.ring.SealCheck()
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "the key check could not be sealed")
+	}
+	return tx.InsertEncryptionKey(ctx, &store.EncryptionKey{
+		Fingerprint: v.ring.SealFingerprint(), CheckToken: token, CreatedAt: v.micros(),
+	})
+}
+
+// refuseForeignData keeps a key from being adopted by a database that holds
+// values but no list of keys: nobody could say which key they need.
+func (v *Vault) refuseForeignData(ctx context.Context, known []store.EncryptionKey) error {
+	if len(known) > 0 {
+		return nil
+	}
+	sealed, err := v.store.HasSealed(ctx)
+	if err != nil || !sealed {
+		return err
+	}
+	return fault.New(fault.Usage, "The database holds encrypted values but no record of their key. It was changed by hand; restore it from a backup.")
+}
+
+func missingRing(known []store.EncryptionKey) error {
+	if len(known) == 0 {
+		return nil
+	}
+	return fault.New(fault.Usage, fmt.Sprintf(
+		"The database holds values encrypted with key %s, but no encryption key is configured. Set HEARTLOCK_ENCRYPTION_KEY to that key, or put back the file that held it. No new key was generated.",
+		fingerprints(known)))
+}
+
+// checkKnown compares the database's keys with the ring.
+func checkKnown(known []store.EncryptionKey, ring *keyring.Ring) error {
+	var missing []store.EncryptionKey
+	for _, k := range known {
+		if !ring.VerifyCheck(k.CheckToken, k.Fingerprint) {
+			missing = append(missing, k)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fault.New(fault.Usage, fmt.Sprintf(
+		"The database holds values encrypted with key %s, but the configured key is %s. Configure the key that the values were encrypted with; nothing was changed.",
+		fingerprints(missing), strings.Join(ring.Fingerprints(), ", ")))
+}
+
+func fingerprints(keys []store.EncryptionKey) string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.Fingerprint
+	}
+	return strings.Join(names, ", ")
+}
+
+// seal encrypts a value for storage.
+func (v *Vault) seal(value api.Value) (sealed, fingerprint string, err error) {
+	if v.ring == nil {
+		return "", "", errNoKey
+	}
+	token, fingerprint, err := v.ring.Seal([]byte(value.Reveal()))
+	if err != nil {
+		return "", "", fault.Wrap(fault.Internal, err, "the value could not be sealed")
+	}
+	return string(token), fingerprint, nil
+}
+
+// open decrypts the value of a secret. A value that no key opens is damaged: the
+// error names the secret, so that the others stay readable.
+func (v *Vault) open(s *store.Secret) (api.Value, error) {
+	if v.ring == nil {
+		return api.Value{}, errNoKey
+	}
+	text, err := v.ring.Open([]byte(*s.Sealed), s.KeyFingerprint)
+	if err != nil {
+		return api.Value{}, fault.Wrap(fault.Internal, err, fmt.Sprintf(
+			"The stored value of %s can not be decrypted: it is damaged, or its key is missing. Run `heartlock check` on the server.", s.Key))
+	}
+	return api.NewValue(string(text)), nil
+}

@@ -1,0 +1,191 @@
+package vault
+
+import (
+	"fmt"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/fault"
+)
+
+// Action is something that a caller can ask for. Every operation of a Vault and
+// every route of the API names one, and the policy table says who may do it.
+type Action string
+
+// The actions. Their names stand in the audit trail.
+const (
+	ActionMeta             Action = "server.meta" // health, readiness, documentation
+	ActionOnboardingStatus Action = "onboarding.status"
+	ActionOnboard          Action = "onboarding.finish"
+
+	ActionLogin          Action = "auth.login"
+	ActionLogout         Action = "auth.logout"
+	ActionWhoAmI         Action = "auth.whoami"
+	ActionUpdateProfile  Action = "auth.profile.update"
+	ActionChangePassword Action = "auth.password.change"
+	ActionListSessions   Action = "auth.session.list"
+	ActionEndSession     Action = "auth.session.end"
+	ActionListOwnTokens  Action = "auth.token.list"
+	ActionCreateOwnToken Action = "auth.token.create"
+	ActionRevokeOwnToken Action = "auth.token.revoke"
+
+	ActionListProjects  Action = "project.list"
+	ActionCreateProject Action = "project.create"
+	ActionReadProject   Action = "project.read"
+	ActionUpdateProject Action = "project.update"
+	ActionDeleteProject Action = "project.delete"
+
+	ActionListEnvironments  Action = "environment.list"
+	ActionCreateEnvironment Action = "environment.create"
+	ActionReadEnvironment   Action = "environment.read"
+	ActionUpdateEnvironment Action = "environment.update"
+	ActionDeleteEnvironment Action = "environment.delete"
+
+	ActionListSecrets  Action = "secret.list" // without values
+	ActionReadSecret   Action = "secret.read"
+	ActionWriteSecret  Action = "secret.write"
+	ActionDeleteSecret Action = "secret.delete"
+
+	ActionListTokens  Action = "token.list"
+	ActionCreateToken Action = "token.create"
+	ActionRevokeToken Action = "token.revoke"
+
+	ActionReadAudit Action = "audit.read"
+
+	ActionCreateAdmin   Action = "admin.create"
+	ActionResetPassword Action = "admin.reset_password"
+)
+
+// Rule is one line of the policy table.
+type Rule struct {
+	// Open admits everyone, signed in or not.
+	Open bool
+	// Role is the least role that a person needs in the project; empty for what
+	// does not belong to a project and is every person's own.
+	Role api.Role
+	// ProtectedRole takes the place of Role in a protected environment.
+	ProtectedRole api.Role
+	// Token is the least access that a service token needs; empty refuses
+	// service tokens.
+	Token api.Access
+	// SessionOnly refuses personal tokens: only who has just proved to know the
+	// password may do it, so that a stolen token can not breed.
+	SessionOnly bool
+	// LocalOnly refuses everyone but a command on the server itself.
+	LocalOnly bool
+}
+
+// policy is the one place that says who may do what. What is not in it is
+// refused.
+var policy = map[Action]Rule{
+	ActionMeta:             {Open: true},
+	ActionOnboardingStatus: {Open: true},
+	ActionOnboard:          {Open: true},
+	ActionLogin:            {Open: true},
+
+	ActionLogout:         {SessionOnly: true},
+	ActionWhoAmI:         {Token: api.AccessRead},
+	ActionUpdateProfile:  {},
+	ActionChangePassword: {SessionOnly: true},
+	ActionListSessions:   {},
+	ActionEndSession:     {},
+	ActionListOwnTokens:  {},
+	ActionCreateOwnToken: {SessionOnly: true},
+	ActionRevokeOwnToken: {},
+
+	ActionListProjects:  {Token: api.AccessRead},
+	ActionCreateProject: {},
+	ActionReadProject:   {Role: api.RoleViewer, Token: api.AccessRead},
+	ActionUpdateProject: {Role: api.RoleAdmin},
+	ActionDeleteProject: {Role: api.RoleOwner},
+
+	ActionListEnvironments:  {Role: api.RoleViewer, Token: api.AccessRead},
+	ActionCreateEnvironment: {Role: api.RoleMember},
+	ActionReadEnvironment:   {Role: api.RoleViewer, Token: api.AccessRead},
+	ActionUpdateEnvironment: {Role: api.RoleMember, ProtectedRole: api.RoleAdmin},
+	ActionDeleteEnvironment: {Role: api.RoleMember, ProtectedRole: api.RoleAdmin},
+
+	ActionListSecrets:  {Role: api.RoleViewer, Token: api.AccessRead},
+	ActionReadSecret:   {Role: api.RoleViewer, Token: api.AccessRead},
+	ActionWriteSecret:  {Role: api.RoleMember, ProtectedRole: api.RoleAdmin, Token: api.AccessWrite},
+	ActionDeleteSecret: {Role: api.RoleMember, ProtectedRole: api.RoleAdmin, Token: api.AccessWrite},
+
+	ActionListTokens:  {Role: api.RoleAdmin},
+	ActionCreateToken: {Role: api.RoleAdmin},
+	ActionRevokeToken: {Role: api.RoleAdmin},
+
+	ActionReadAudit: {Role: api.RoleAdmin},
+
+	ActionCreateAdmin:   {LocalOnly: true},
+	ActionResetPassword: {LocalOnly: true},
+}
+
+// RuleFor returns the line of the policy table for an action, for documentation
+// and for tests that walk it.
+func RuleFor(a Action) (Rule, bool) {
+	r, ok := policy[a]
+	return r, ok
+}
+
+// Errors that do not depend on the object asked for.
+var (
+	errSignIn        = fault.New(fault.Unauthenticated, "Sign in, or send a token as \"Authorization: Bearer hlp_…\".")
+	errServiceToken  = fault.New(fault.Forbidden, "A service token may not do this; it is for reading and writing secrets.")
+	errSessionOnly   = fault.New(fault.Forbidden, "A token may not do this; sign in with your password.")
+	errNotFound      = fault.New(fault.NotFound, "Not found.")
+	errNotDocumented = fault.New(fault.Forbidden, "Nobody may do this.")
+)
+
+// admit decides what can be decided without looking at any object: whether this
+// kind of caller may ask for the action at all.
+func admit(p Principal, a Action) (Rule, error) {
+	rule, ok := policy[a]
+	switch {
+	case !ok:
+		return rule, errNotDocumented
+	case rule.Open:
+		return rule, nil
+	case rule.LocalOnly:
+		if p.local {
+			return rule, nil
+		}
+		return rule, errNotDocumented
+	case p.IsAnonymous():
+		return rule, errSignIn
+	case p.IsService() && rule.Token == "":
+		return rule, errServiceToken
+	case rule.SessionOnly && p.session == nil:
+		return rule, errSessionOnly
+	}
+	return rule, nil
+}
+
+// authorize decides on an object that the caller can see, by his role in its
+// project or his token's access.
+func authorize(p Principal, a Action, rule Rule, role api.Role, protected bool) error {
+	if p.IsService() {
+		if p.token.access.AtLeast(rule.Token) {
+			return nil
+		}
+		return fault.New(fault.Forbidden, "This service token may only read secrets.")
+	}
+	need := rule.Role
+	if protected && rule.ProtectedRole != "" {
+		need = rule.ProtectedRole
+	}
+	if role.AtLeast(need) {
+		return nil
+	}
+	where := ""
+	if need != rule.Role {
+		where = " in a protected environment"
+	}
+	return fault.New(fault.Forbidden, fmt.Sprintf("Your role in this project is %s; %s%s needs %s.", role, a, where, need))
+}
+
+// Admit decides what can be decided without looking at any object: whether this
+// kind of caller may ask for the action at all. Operations ask it themselves;
+// the server asks before it reads what the caller sent.
+func Admit(p Principal, a Action) error {
+	_, err := admit(p, a)
+	return err
+}

@@ -1,0 +1,102 @@
+package vault
+
+import (
+	"net/netip"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/store"
+)
+
+// Request is what is known of the request that an operation belongs to. It goes
+// into the audit trail.
+type Request struct {
+	ID             string     // correlates answers, logs and audit events
+	IP             netip.Addr // of the client, as far as trusted proxies tell
+	UserAgent      string
+	IdempotencyKey string // of a request that creates something; may be empty
+}
+
+// Principal is who calls. Only this package makes one that is not anonymous:
+// IdentifyToken and IdentifySession prove it from a credential, Local stands for
+// a command on the server itself. The zero Principal is nobody.
+type Principal struct {
+	Request Request
+	user    *store.User    // a person, by session or personal token
+	session *store.Session // if by session
+	token   *credential    // if by personal or service token
+	local   bool
+}
+
+// credential is the token that a principal came with.
+type credential struct {
+	id          string
+	name        string
+	access      api.Access // of a service token
+	projectID   string     // of a service token
+	projectSlug string
+	expiresAt   *store.Micros
+	touch       *store.Touch // set when its last use should be written
+}
+
+// Anonymous is a caller without credentials.
+func Anonymous(r Request) Principal { return Principal{Request: r} }
+
+// Local is a command that runs on the server itself, with the server's own
+// rights to database and key. It passes no policy but that of LocalOnly actions.
+func Local() Principal { return Principal{local: true} }
+
+// IsAnonymous reports whether nobody has proved who calls.
+func (p Principal) IsAnonymous() bool { return p.user == nil && p.token == nil && !p.local }
+
+// IsService reports whether a service token calls.
+func (p Principal) IsService() bool { return p.user == nil && p.token != nil }
+
+// SessionID is the id of the session that the caller came with, or "".
+func (p Principal) SessionID() string {
+	if p.session == nil {
+		return ""
+	}
+	return p.session.ID
+}
+
+// Actor is the caller as the audit trail names him.
+func (p Principal) Actor() api.Actor {
+	switch {
+	case p.local:
+		return api.Actor{Kind: api.ActorSystem, Name: "heartlock"}
+	case p.user != nil:
+		return api.Actor{Kind: api.ActorUser, ID: p.user.ID, Name: p.user.Email}
+	case p.token != nil:
+		return api.Actor{Kind: api.ActorServiceToken, ID: p.token.id, Name: p.token.name}
+	default:
+		return api.Actor{Kind: api.ActorAnonymous}
+	}
+}
+
+// caller is how the store scopes what p sees.
+func (p Principal) caller() store.Caller {
+	if p.user != nil {
+		return store.Caller{UserID: p.user.ID}
+	}
+	if p.token != nil {
+		return store.Caller{TokenID: p.token.id}
+	}
+	return store.Caller{}
+}
+
+// touch is the note that p's token was used, if one is due, for the same commit
+// as the audit event.
+func (p Principal) touch() *store.Touch {
+	if p.token == nil {
+		return nil
+	}
+	return p.token.touch
+}
+
+func storedActor(a api.Actor) store.Actor {
+	return store.Actor{Kind: string(a.Kind), ID: a.ID, Name: a.Name}
+}
+
+func apiActor(a store.Actor) api.Actor {
+	return api.Actor{Kind: api.ActorKind(a.Kind), ID: a.ID, Name: a.Name}
+}

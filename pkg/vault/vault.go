@@ -1,0 +1,117 @@
+// Package vault is the domain of Heartlock: accounts, projects, environments,
+// secrets, tokens, the first run and the audit trail.
+//
+// # The rules of the house
+//
+// Every operation takes the [Principal] first, asks the one policy table
+// (policy.go) whether he may, and loads what it needs by a query that is scoped
+// to him: what he can not see does not exist (fault.NotFound), what he sees but
+// may not do is fault.Forbidden.
+//
+// Every change and its audit event are one transaction. A secret's value is not
+// returned before the event of its reading is durable; if it can not be
+// recorded, the value is not returned.
+//
+// # Keys
+//
+// Values are sealed with the vault's ring of encryption keys (see keyring) and
+// stored as plain Fernet tokens of their UTF-8 bytes, beside the fingerprint of
+// the key. The database lists the keys under which something may be sealed; a
+// vault whose ring lacks one of them is not opened. A vault without a ring
+// answers fault.Unavailable to everything that would need one.
+//
+// Errors are of package fault. Nothing here logs; causes travel in the errors.
+package vault
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/keyring"
+	"github.com/heartlock/heartlock/pkg/store"
+)
+
+// Options is what a Vault is made of.
+type Options struct {
+	Store *store.Store
+	// Recorder writes the audit events of reads; it belongs to Store.
+	Recorder *store.Recorder
+	// Ring seals and opens values; nil while no key is configured.
+	Ring *keyring.Ring
+	// SessionKeys are the keys under which the digests of session tokens are
+	// made; the first is used for new ones. At least one.
+	SessionKeys [][]byte
+	// SSOEnabled is told to callers who ask who they are.
+	SSOEnabled bool
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Vault is the domain over one database. Make one with New; it is safe for
+// concurrent use.
+type Vault struct {
+	store       *store.Store
+	recorder    *store.Recorder
+	ring        *keyring.Ring
+	sessionKeys [][]byte
+	ssoEnabled  bool
+	now         func() time.Time
+	hasher      *hasher
+	onboarded   atomic.Bool // once true it stays so; false means: look
+}
+
+// New makes a vault over a migrated database. If there is a ring, its keys are
+// checked against the database first: see CheckKeys.
+func New(ctx context.Context, o Options) (*Vault, error) {
+	v := &Vault{
+		store: o.Store, recorder: o.Recorder, ring: o.Ring,
+		sessionKeys: o.SessionKeys, ssoEnabled: o.SSOEnabled, now: o.Now, hasher: newHasher(),
+	}
+	if v.now == nil {
+		v.now = time.Now
+	}
+	if len(v.sessionKeys) == 0 {
+		return nil, fault.New(fault.Internal, "a vault needs a session key")
+	}
+	if err := v.checkKeys(ctx); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// Ready reports what keeps the vault from working, or nil: the database must
+// answer.
+func (v *Vault) Ready(ctx context.Context) error { return v.store.Ping(ctx) }
+
+// Fingerprint is that of the key that seals, or "".
+func (v *Vault) Fingerprint() string {
+	if v.ring == nil {
+		return ""
+	}
+	return v.ring.SealFingerprint()
+}
+
+func (v *Vault) micros() store.Micros { return store.MicrosOf(v.now()) }
+
+// newID makes an id (UUID version 7): random where it matters, ordered by time
+// so that indexes grow at their end.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// timeOf is the optional stored time as the API gives it.
+func timeOf(m *store.Micros) *time.Time { return store.OptionalTime(m) }
+
+// Maintain removes what has run out: sessions and remembered answers. It is
+// safe to run on any number of servers at the same time.
+func (v *Vault) Maintain(ctx context.Context) error {
+	now := v.now()
+	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := tx.DeleteExpiredSessions(ctx, store.MicrosOf(now), store.MicrosOf(now.Add(-sessionIdle))); err != nil {
+			return err
+		}
+		return tx.DeleteIdempotencyKeys(ctx, store.MicrosOf(now.Add(-idempotencyLife)))
+	})
+}
