@@ -175,9 +175,9 @@ func decodeObject(object, whole []byte, offset int) (map[string]jsontext.Value, 
 	case errors.As(err, &syntax):
 		line := 1 + strings.Count(string(whole[:min(len(whole), offset+int(syntax.ByteOffset))]), "\n")
 		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return nil, fmt.Errorf("line %d: a name stands twice in the same object", line)
+			return nil, fmt.Errorf("near line %d: a name stands twice in the same object", line)
 		}
-		return nil, fmt.Errorf("line %d: this is not valid JSON", line)
+		return nil, fmt.Errorf("near line %d: this is not valid JSON", line)
 	case err != nil || members == nil:
 		return nil, errors.New("this is not a JSON object")
 	}

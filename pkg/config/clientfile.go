@@ -1,9 +1,12 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -46,7 +49,7 @@ func clientFiles(o ClientOptions, errs *Errors) (project, user clientFile) {
 func findProjectFile(dir string, errs *Errors) clientFile {
 	for {
 		path := filepath.Join(dir, ProjectFileName)
-		if plantable(path) {
+		if plantable(path, os.Geteuid()) {
 			errs.add(path, "", "belongs to another user and lies in a directory where everybody can write, so it is not used; move or remove it")
 			return clientFile{path: path}
 		}
@@ -72,15 +75,22 @@ func readClientFile(path string, errs *Errors) (file clientFile, exists bool) {
 		errs.add(path, "", "can not be read: %s", fileReason(err))
 		return file, true
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
+	var document, second yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	switch err := decoder.Decode(&document); {
+	case errors.Is(err, io.EOF): // nothing but comments
+		return file, true
+	case err != nil:
 		errs.add(path, "", "%s", yamlProblem(err))
 		return file, true
 	}
-	if document.Kind == 0 { // nothing but comments
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		errs.add(path, "", "there is more than one YAML document in it")
 		return file, true
 	}
-	file.fill(document.Content[0], errs)
+	if root := document.Content[0]; root.Tag != "!!null" {
+		file.fill(root, errs)
+	}
 	return file, true
 }
 

@@ -167,7 +167,10 @@ func parseSQLite(rest, dataRoot string) (DatabaseURL, error) {
 	if err != nil {
 		return DatabaseURL{}, err
 	}
-	return database, database.setSQLiteOptions(options)
+	if err := database.setSQLiteOptions(options); err != nil {
+		return DatabaseURL{}, err
+	}
+	return database, nil
 }
 
 // below is path seen from root: path itself when it is absolute.

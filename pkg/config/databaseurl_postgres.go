@@ -44,7 +44,10 @@ func parsePostgres(rest string) (DatabaseURL, error) {
 	if err != nil {
 		return DatabaseURL{}, err
 	}
-	return database, database.setPostgresOptions(options)
+	if err := database.setPostgresOptions(options); err != nil {
+		return DatabaseURL{}, err
+	}
+	return database, nil
 }
 
 // splitPostgres finds the parts, and a password with a bare "/" or "?", which
