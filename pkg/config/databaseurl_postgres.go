@@ -198,11 +198,19 @@ func (d DatabaseURL) PostgresDSN() string {
 	}
 	var out strings.Builder
 	for _, pair := range [][2]string{
-		{"host", strings.Join(hosts, ",")}, {"port", strings.Join(ports, ",")},
-		{"user", d.User}, {"password", d.Password.Reveal()}, {"dbname", d.Database},
-		{"sslmode", d.sslMode()}, {"sslrootcert", o.SSLRootCert}, {"sslcert", o.SSLCert}, {"sslkey", o.SSLKey},
-		{"connect_timeout", timeout}, {"application_name", o.ApplicationName},
-		{"target_session_attrs", d.targetSessionAttrs()}, {"options", searchPath},
+		{"host", strings.Join(hosts, ",")},
+		{"port", strings.Join(ports, ",")},
+		{"user", d.User},
+		{"password", d.Password.Reveal()},
+		{"dbname", d.Database},
+		{"sslmode", d.sslMode()},
+		{"sslrootcert", o.SSLRootCert},
+		{"sslcert", o.SSLCert},
+		{"sslkey", o.SSLKey},
+		{"connect_timeout", timeout},
+		{"application_name", o.ApplicationName},
+		{"target_session_attrs", d.targetSessionAttrs()},
+		{"options", searchPath},
 	} {
 		if pair[1] != "" {
 			writePair(&out, pair[0], pair[1])

@@ -32,8 +32,13 @@ func describe(d DatabaseURL) string {
 	o := d.Options
 	text := fmt.Sprintf("user=%s password=%s hosts=%s name=%s", d.User, d.Password.Reveal(), strings.Join(hosts, ","), d.Database)
 	for _, pair := range [][2]string{
-		{"sslmode", o.SSLMode}, {"sslrootcert", o.SSLRootCert}, {"sslcert", o.SSLCert}, {"sslkey", o.SSLKey},
-		{"application_name", o.ApplicationName}, {"target_session_attrs", o.TargetSessionAttrs}, {"search_path", o.SearchPath},
+		{"sslmode", o.SSLMode},
+		{"sslrootcert", o.SSLRootCert},
+		{"sslcert", o.SSLCert},
+		{"sslkey", o.SSLKey},
+		{"application_name", o.ApplicationName},
+		{"target_session_attrs", o.TargetSessionAttrs},
+		{"search_path", o.SearchPath},
 	} {
 		if pair[1] != "" {
 			text += " " + pair[0] + "=" + pair[1]

@@ -65,8 +65,8 @@ func isBelow(dir, path string) bool {
 func resolved(path string) string {
 	rest := ""
 	for at := filepath.Clean(path); ; at = filepath.Dir(at) {
-		if real, err := filepath.EvalSymlinks(at); err == nil {
-			return filepath.Join(real, rest)
+		if target, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(target, rest)
 		}
 		if _, err := os.Lstat(at); err == nil { // a link to nowhere: where it leads can not be judged
 			return ""

@@ -286,6 +286,14 @@ func TestEnvFile(t *testing.T) {
 	}
 }
 
+func TestAliasInTheEnvironmentBeatsTheDotenvFile(t *testing.T) {
+	t.Parallel()
+	got := newFixture(t, "OIDC_RP_CLIENT_ID=env").env("OIDC_CLIENT_ID=dotenv\n").setting(varOIDCClientID)
+	if got.Value != "env" || got.Source != "OIDC_RP_CLIENT_ID (alias)" || !cmp.Equal(got.Overrides, []string{".env"}) {
+		t.Errorf("%q from %q over %q", got.Value, got.Source, got.Overrides)
+	}
+}
+
 func TestDollarIsLiteral(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, "EMAIL_HOST_USER=$OTHER", "OTHER=x", "EMAIL_HOST_PASSWORD=${OTHER}").env("OIDC_CLIENT_ID=$HOME\n")

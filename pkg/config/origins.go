@@ -42,7 +42,7 @@ func (o Origins) Match(header string) bool {
 	}
 	return slices.Contains(o.exact, origin) || slices.ContainsFunc(o.wildcards, func(w wildcardOrigin) bool {
 		host, found := strings.CutPrefix(origin, w.prefix)
-		return found && len(host) > len(w.suffix) && strings.HasSuffix(host, w.suffix)
+		return found && strings.HasSuffix(host, w.suffix) // an origin has no empty label, so something is before the suffix
 	})
 }
 

@@ -175,8 +175,10 @@ func (l *loader) oidcRule() {
 	o := &l.server.OIDC
 	var missing []string
 	for _, field := range []struct{ name, text string }{
-		{varOIDCClientID, o.ClientID}, {varOIDCAuthorization, o.AuthorizationEndpoint},
-		{varOIDCToken, o.TokenEndpoint}, {varOIDCUserinfo, o.UserinfoEndpoint},
+		{varOIDCClientID, o.ClientID},
+		{varOIDCAuthorization, o.AuthorizationEndpoint},
+		{varOIDCToken, o.TokenEndpoint},
+		{varOIDCUserinfo, o.UserinfoEndpoint},
 	} {
 		if field.text == "" {
 			missing = append(missing, field.name)
