@@ -10,7 +10,7 @@ func networkFilesystem(path string) string {
 	if err := syscall.Statfs(path, &stat); err != nil {
 		return ""
 	}
-	switch stat.Type & 0xffffffff { // its type differs between architectures; some sign-extend
+	switch int64(stat.Type) & 0xffffffff { // 32 bits with a sign on some architectures
 	case 0x6969:
 		return "NFS"
 	case 0x517b, 0xfe534d42:
