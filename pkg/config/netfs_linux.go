@@ -10,7 +10,8 @@ func networkFilesystem(path string) string {
 	if err := syscall.Statfs(path, &stat); err != nil {
 		return ""
 	}
-	switch int64(stat.Type) & 0xffffffff { // 32 bits with a sign on some architectures
+	// An int32 on some architectures, so the conversion is needed.
+	switch int64(stat.Type) & 0xffffffff { //nolint:unconvert // see above
 	case 0x6969:
 		return "NFS"
 	case 0x517b, 0xfe534d42:
