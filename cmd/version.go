@@ -46,7 +46,7 @@ func printVersion(c *cli) error {
 	return c.printLine(fmt.Sprintf("%s %s %s", text, v.Go, v.Platform))
 }
 
-// info completes what was set at build time by what the Go tool knows.
+// info adds to what was set at build time what the Go tool knows.
 func (b Build) info() versionInfo {
 	v := versionInfo{b.Version, b.Commit, b.Date, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 	if v.Version == "" {

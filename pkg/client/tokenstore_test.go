@@ -122,7 +122,8 @@ func TestTokenStoreThatIsNone(t *testing.T) {
 
 func TestTokensAreNotPrinted(t *testing.T) {
 	t.Parallel()
-	if text := fmt.Sprintf("%v %+v %#v", entry("hunter2"), entry("hunter2"), []StoredToken{entry("hunter2")}); strings.Contains(text, "hunter2") {
+	stored := StoredToken{Token: api.NewValue("hunter2")}
+	if text := fmt.Sprintf("%v %+v %#v", stored, &stored, []StoredToken{stored}); strings.Contains(text, "hunter2") {
 		t.Error("fmt shows a stored token")
 	}
 	c := newClient(t, Options{Server: "http://localhost", Token: api.NewValue("hunter2")})
