@@ -19,6 +19,10 @@ const (
 // serverCommands run, prepare or look after a server.
 func serverCommands() []func(*cli) *cobra.Command {
 	return []func(*cli) *cobra.Command{
+		newServeCommand,
+		newOnboardCommand,
+		newMigrateCommand,
+		newAdminCommand,
 		newGenkeyCommand,
 		newVersionCommand,
 		newCompletionCommand,

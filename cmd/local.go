@@ -1,0 +1,65 @@
+package cmd
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/heartlock/heartlock/pkg/config"
+	"github.com/heartlock/heartlock/pkg/server"
+)
+
+// localFlags are the flags of commands that run on the server itself and read
+// the server's settings.
+type localFlags struct {
+	envFile  string
+	logLevel string
+}
+
+func (f *localFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.envFile, "env-file", "", "read settings from this file instead of .env")
+	cmd.Flags().StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+}
+
+// options say where the settings are; flags are those that a command's own
+// flags give.
+func (f *localFlags) options(c *cli, flags map[string]string) config.Options {
+	return config.Options{Dir: c.workDir, EnvFile: f.envFile, EnvFileSet: f.envFile != "", Environ: c.environ, Flags: flags}
+}
+
+// logger writes to standard error: for people on a terminal, as JSON elsewhere.
+func (f *localFlags) logger(c *cli, cmd *cobra.Command) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil || strings.ContainsAny(f.logLevel, "+-") {
+		return nil, wrongUse(cmd, "--log-level must be debug, info, warn or error.")
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if isTerminal(c.streams.Err) {
+		return slog.New(slog.NewTextHandler(c.streams.Err, options)), nil
+	}
+	return slog.New(slog.NewJSONHandler(c.streams.Err, options)), nil
+}
+
+// quiet is a logger for short commands: only what is wrong.
+func (c *cli) quiet() *slog.Logger {
+	return slog.New(slog.NewTextHandler(c.streams.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// withInstance opens the server's database and key for one command.
+func (c *cli) withInstance(ctx context.Context, f *localFlags, do func(*server.Instance) error) error {
+	cfg, err := config.LoadServer(f.options(c, nil))
+	if err != nil {
+		return err
+	}
+	i, err := server.Open(ctx, cfg, false, c.quiet())
+	if err != nil {
+		return err
+	}
+	err = do(i)
+	if closeErr := i.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}

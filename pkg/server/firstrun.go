@@ -1,0 +1,127 @@
+package server
+
+import (
+	"context"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/config"
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/vault"
+)
+
+// errClosed is the answer when there is no first run to be had: the same as for
+// a path that does not exist.
+var errClosed = fault.New(fault.NotFound, "Not found.")
+
+// onboardingStatus tells strangers only whether the first run is open; while it
+// is, also what the configuration has decided.
+func (s *Server) onboardingStatus(ctx context.Context) (api.OnboardingStatus, error) {
+	now := s.current.Load()
+	open, err := firstRunOpen(ctx, now)
+	if err != nil || !open {
+		return api.OnboardingStatus{}, err
+	}
+	return api.OnboardingStatus{Required: true, Fixed: fixed(now.Config)}, nil
+}
+
+func firstRunOpen(ctx context.Context, now *running) (bool, error) {
+	if now == nil || now.Config.DisableOnboarding {
+		return false, nil
+	}
+	done, err := now.Vault.Onboarded(ctx)
+	return !done, err
+}
+
+// onboard finishes the first run over HTTP. One attempt at a time is looked at;
+// when one has succeeded, the server goes on with the new settings.
+func (s *Server) onboard(ctx context.Context, who vault.Principal, in api.OnboardRequest) (api.OnboardResponse, error) {
+	s.firstRun.Lock()
+	defer s.firstRun.Unlock()
+	now := s.current.Load()
+	open, err := firstRunOpen(ctx, now)
+	if err != nil {
+		return api.OnboardResponse{}, err
+	}
+	if !open {
+		return api.OnboardResponse{}, errClosed
+	}
+	if needsSetupToken(now.Config) {
+		if err := checkSetupToken(now.Config, in.SetupToken); err != nil {
+			return api.OnboardResponse{}, err
+		}
+	}
+	plan, err := planFirstRun(now.Config, in, config.ParseDatabaseURLFromWizard)
+	if err != nil {
+		return api.OnboardResponse{}, err
+	}
+	i := now.Instance
+	if plan.changesInstance() {
+		if i, err = Open(ctx, plan.config, true, s.log); err != nil {
+			return api.OnboardResponse{}, fault.Wrap(fault.Invalid, err, "The database can not be used: "+err.Error())
+		}
+		defer s.retire(i)
+	}
+	answer, err := plan.finish(ctx, i, who, in.Admin)
+	if err != nil {
+		return answer, err
+	}
+	return answer, s.afterFirstRun(ctx)
+}
+
+// afterFirstRun reads the settings anew and goes on with them.
+func (s *Server) afterFirstRun(ctx context.Context) error {
+	s.log.Info("the first run is finished")
+	if err := removeSetupToken(s.config); err != nil {
+		s.log.Warn("the set-up token's file could not be removed", "error", err)
+	}
+	if s.config.Database.InMemory {
+		return nil // another instance would be another, empty database
+	}
+	cfg, err := s.options.Load()
+	if err != nil {
+		return err
+	}
+	i, err := Open(ctx, cfg, s.options.Migrate, s.log)
+	if err != nil {
+		return err
+	}
+	return s.use(i)
+}
+
+// watchFirstRun looks whether another process, such as `heartlock onboard`, has
+// finished the first run, and takes the new settings over. It reports whether
+// there is still something to wait for. The settings file may name another
+// database than the present one, so it is looked at too.
+func (s *Server) watchFirstRun(ctx context.Context) (waiting bool) {
+	now := s.current.Load()
+	done, err := now.Vault.Onboarded(ctx)
+	if err != nil {
+		return true
+	}
+	if done && now.Vault.Fingerprint() != "" {
+		return false
+	}
+	if !s.firstRun.TryLock() {
+		return true
+	}
+	defer s.firstRun.Unlock()
+	cfg, err := s.options.Load()
+	if err != nil {
+		return true // being written, or wrong: said at the next start
+	}
+	same := cfg.Database.String() == now.Config.Database.String()
+	if same && !done {
+		return true
+	}
+	i, err := Open(ctx, cfg, s.options.Migrate, s.log)
+	if err != nil {
+		s.log.Error("the new settings can not be used", "error", fault.Detail(err))
+		return true
+	}
+	if err := s.use(i); err != nil {
+		s.log.Error("the new settings can not be used", "error", fault.Detail(err))
+		return true
+	}
+	s.log.Info("went on with the settings of the first run")
+	return true
+}

@@ -1,0 +1,214 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/config"
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/rest"
+	"github.com/heartlock/heartlock/pkg/session"
+)
+
+// contentSecurityPolicy lets a page load from its own server only, run no script
+// that is not a file of ours, and stand in no frame.
+const contentSecurityPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+
+// isProbe reports whether a path is one of those that load balancers ask. They
+// send addresses as the host and speak plain http, so neither is checked there.
+func isProbe(path string) bool {
+	switch strings.TrimSuffix(path, "/") {
+	case api.Prefix + "/health", api.Prefix + "/ready":
+		return true
+	}
+	return false
+}
+
+// isAPI reports whether a path is answered to programs rather than people.
+func isAPI(path string) bool { return strings.HasPrefix(path, "/api/") }
+
+// edge is what every request passes before it reaches a handler.
+type edge struct {
+	config *config.Server
+	log    *slog.Logger
+	inner  http.Handler
+	// exposed is told the token of a request that came over plain http.
+	exposed func(r *http.Request, token string)
+}
+
+// ServeHTTP finds out who is calling, sets the headers of every answer, refuses
+// what must not come further, and logs.
+func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	connection := connectionOf(r, e.config.Security.TrustedProxies)
+	r = session.WithConnection(r, connection)
+	e.setHeaders(w.Header(), r, connection)
+	answer := &answerWriter{ResponseWriter: w}
+	defer func() {
+		e.recovered(answer, r, recover())
+		e.logRequest(r, connection, answer, time.Since(start))
+	}()
+	if err := e.check(r); err != nil {
+		rest.WriteProblem(answer, r, e.log, err)
+		return
+	}
+	if e.config.Security.SSLRedirect && !connection.Secure && !isProbe(r.URL.Path) {
+		e.demandTLS(answer, r)
+		return
+	}
+	e.inner.ServeHTTP(answer, r)
+}
+
+// check refuses what is malformed: a host that is not ours, and paths that two
+// programs could read differently.
+func (e *edge) check(r *http.Request) error {
+	if !isProbe(r.URL.Path) && !e.config.Hosts.Match(r.Host) {
+		return fault.New(fault.Invalid, "Invalid Host header.")
+	}
+	if ambiguous(r.URL.EscapedPath()) {
+		return fault.New(fault.NotFound, "Not found.")
+	}
+	if r.Method == http.MethodTrace || r.Method == http.MethodConnect {
+		return fault.New(fault.MethodNotAllowed, "This server does not take this method.")
+	}
+	return nil
+}
+
+// ambiguous reports whether a path has an empty or dot segment, or an escaped
+// separator, NUL or dot: what cleans paths and what does not would disagree.
+func ambiguous(escaped string) bool {
+	lower := strings.ToLower(escaped)
+	for _, bad := range []string{"//", "%2f", "%5c", "%00", "%2e", `\`} {
+		if strings.Contains(lower, bad) {
+			return true
+		}
+	}
+	for _, segment := range strings.Split(lower, "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return !strings.HasPrefix(escaped, "/")
+}
+
+func (e *edge) setHeaders(h http.Header, r *http.Request, connection session.Connection) {
+	h.Set("X-Request-ID", connection.ID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Content-Security-Policy", contentSecurityPolicy)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Cookie, Origin, Authorization")
+	if policy := e.hsts(); policy != "" && connection.Secure {
+		h.Set("Strict-Transport-Security", policy)
+	}
+}
+
+// hsts is the Strict-Transport-Security header (RFC 6797), or "".
+func (e *edge) hsts() string {
+	s := e.config.Security
+	if e.config.Debug || s.HSTSSeconds == 0 {
+		return ""
+	}
+	policy := fmt.Sprintf("max-age=%d", s.HSTSSeconds)
+	if s.HSTSIncludeSubdomains {
+		policy += "; includeSubDomains"
+	}
+	if s.HSTSPreload {
+		policy += "; preload"
+	}
+	return policy
+}
+
+// demandTLS answers a request over plain http. A program is told so and never
+// redirected: it would send its token in the clear again, and a redirect turns
+// a POST into a GET. A token that came this way is marked as exposed.
+func (e *edge) demandTLS(w http.ResponseWriter, r *http.Request) {
+	if isAPI(r.URL.Path) {
+		if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+			e.exposed(r, token)
+		}
+		rest.WriteProblem(w, r, e.log, fault.New(fault.Forbidden, "HTTPS is required."))
+		return
+	}
+	status := http.StatusPermanentRedirect
+	if !session.Unsafe(r.Method) {
+		status = http.StatusMovedPermanently
+	}
+	w.Header().Set("Location", "https://"+e.redirectAuthority(r)+r.URL.RequestURI())
+	w.WriteHeader(status)
+}
+
+// redirectAuthority is where https is spoken: the public address, else the
+// request's host, which has been checked, without a port that speaks http.
+func (e *edge) redirectAuthority(r *http.Request) string {
+	if _, authority, ok := strings.Cut(e.config.AppURL, "://"); ok {
+		return authority
+	}
+	host, _, _ := config.SplitHost(r.Host)
+	return host
+}
+
+// recovered turns a panic into a 500 and a log entry with its stack.
+func (e *edge) recovered(w *answerWriter, r *http.Request, panicked any) {
+	if panicked == nil {
+		return
+	}
+	if panicked == http.ErrAbortHandler {
+		panic(panicked)
+	}
+	// The value of a panic may hold an input; its type and the stack are enough
+	// to find the defect.
+	e.log.Error("panic", "request_id", session.ConnectionOf(r.Context()).ID,
+		"type", fmt.Sprintf("%T", panicked), "stack", string(debug.Stack()))
+	if w.status == 0 {
+		rest.WriteProblem(w, r, e.log, fault.New(fault.Internal, ""))
+	}
+}
+
+// logRequest writes the access log. The query is left out: it may hold what
+// does not belong there.
+func (e *edge) logRequest(r *http.Request, c session.Connection, w *answerWriter, took time.Duration) {
+	level := slog.LevelInfo
+	if isProbe(r.URL.Path) || !session.Unsafe(r.Method) && w.status < 400 {
+		level = slog.LevelDebug
+	}
+	if !e.log.Enabled(r.Context(), level) {
+		return
+	}
+	e.log.LogAttrs(r.Context(), level, "request",
+		slog.String("request_id", c.ID), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took), slog.String("ip", c.IP.String()))
+}
+
+// answerWriter remembers what was answered.
+type answerWriter struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *answerWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *answerWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,211 @@
+package server
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/config"
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/keyring"
+	"github.com/heartlock/heartlock/pkg/vault"
+)
+
+// SetupTokenFile is where a server that waits for its first run writes the
+// token that the wizard asks for.
+const SetupTokenFile = "setup-token"
+
+// setupToken is what proves that whoever finishes the first run over HTTP can
+// read the server's log or files. It is derived from SECRET_KEY, so every
+// replica asks for the same one.
+func setupToken(cfg *config.Server) (string, error) {
+	keys, err := purposeKeys(cfg, "heartlock set-up token 1")
+	if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(keys[0][:16]), nil
+}
+
+// needsSetupToken reports whether the first run asks for the token: always in
+// production, where a proxy makes every peer look local.
+func needsSetupToken(cfg *config.Server) bool { return !cfg.Debug }
+
+// writeSetupToken puts the token where the operator finds it.
+func writeSetupToken(cfg *config.Server) (token string, err error) {
+	if token, err = setupToken(cfg); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return "", err
+	}
+	return token, renameio.WriteFile(filepath.Join(cfg.DataDir, SetupTokenFile), []byte(token+"\n"), 0o600, renameio.IgnoreUmask())
+}
+
+func removeSetupToken(cfg *config.Server) error {
+	err := os.Remove(filepath.Join(cfg.DataDir, SetupTokenFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func checkSetupToken(cfg *config.Server, sent api.Value) error {
+	token, err := setupToken(cfg)
+	if err != nil {
+		return err
+	}
+	if subtle.ConstantTimeCompare([]byte(token), []byte(sent.Reveal())) != 1 {
+		return fault.New(fault.Forbidden, "The set-up token is missing or wrong. The server has printed it at its start and written it to heartlock_data/setup-token.")
+	}
+	return nil
+}
+
+// firstRun is a first run that has been thought through: what it changes in
+// the settings.
+type firstRun struct {
+	config   *config.Server // as it shall be
+	appURL   string
+	database string       // new DATABASE_URL, or ""
+	key      *keyring.Key // to be written into appconfig.json, or nil
+	returned bool         // the key was generated and must be shown once
+}
+
+// databaseParser reads a database URL: config.ParseDatabaseURL on the server
+// itself, config.ParseDatabaseURLFromWizard for what comes over HTTP.
+type databaseParser func(text, root string) (config.DatabaseURL, error)
+
+// planFirstRun checks the answers against the settings. What the environment
+// has decided can not be decided again: the answer would be ignored.
+func planFirstRun(cfg *config.Server, in api.OnboardRequest, parse databaseParser) (firstRun, error) {
+	changed := *cfg
+	plan := firstRun{config: &changed, appURL: in.AppURL}
+	for _, f := range fixed(cfg) {
+		given := map[string]bool{"app_url": in.AppURL != "", "database_url": in.DatabaseURL.Len() > 0, "encryption_key": in.EncryptionKey.Len() > 0}
+		if given[f] {
+			return plan, fault.InvalidField("body."+f, "is decided by the server's configuration; leave it out")
+		}
+	}
+	if in.AppURL != "" {
+		origin, err := config.ParseOrigin(strings.TrimRight(in.AppURL, "/"))
+		if err != nil {
+			return plan, fault.InvalidField("body.app_url", err.Error())
+		}
+		plan.appURL = origin
+	}
+	if in.DatabaseURL.Len() > 0 {
+		database, err := parse(in.DatabaseURL.Reveal(), cfg.Root)
+		if err != nil {
+			return plan, fault.InvalidField("body.database_url", err.Error())
+		}
+		changed.Database, plan.database = database, in.DatabaseURL.Reveal()
+	}
+	return plan, plan.chooseKey(in.EncryptionKey)
+}
+
+// chooseKey takes the given key, or generates one where there is none. A
+// development server makes its own when it opens the database.
+func (p *firstRun) chooseKey(given api.Value) error {
+	source := p.config.EncryptionKey.Source
+	switch {
+	case given.Len() > 0:
+		key, err := keyring.ParseKey(given.Reveal())
+		if err != nil {
+			return fault.InvalidField("body.encryption_key", err.Error())
+		}
+		p.key = &key
+	case source == config.KeyEphemeral:
+		key := keyring.Generate()
+		p.key, p.returned = &key, true
+	}
+	if p.key != nil {
+		p.config.EncryptionKey = config.EncryptionKey{Source: config.KeyFromAppConfig, Keys: []keyring.Key{*p.key}}
+	}
+	return nil
+}
+
+// fixed names the answers that the configuration has given already.
+func fixed(cfg *config.Server) []string {
+	var names []string
+	for name, variable := range map[string]string{"app_url": "HEARTLOCK_APP_URL", "database_url": "DATABASE_URL"} {
+		for _, s := range cfg.Settings() {
+			if s.Name == variable && s.Source != "default" {
+				names = append(names, name)
+			}
+		}
+	}
+	if len(cfg.EncryptionKey.Keys) > 0 && cfg.EncryptionKey.Source != config.KeyFromFile {
+		names = append(names, "encryption_key")
+	}
+	return names
+}
+
+// persist writes what the first run has decided to appconfig.json.
+func (p *firstRun) persist() error {
+	return config.UpdateAppConfig(p.config.DataDir, func(c *config.AppConfig) error {
+		if p.appURL != "" {
+			c.AppURL = p.appURL
+		}
+		if p.database != "" {
+			c.DatabaseURL = config.NewSecret(p.database)
+		}
+		if p.key != nil {
+			c.EncryptionKey = config.NewSecret(p.key.Encode())
+		}
+		return nil
+	})
+}
+
+// changesInstance reports whether the first run needs another database or key
+// than the present ones.
+func (p *firstRun) changesInstance() bool { return p.database != "" || p.key != nil }
+
+// Onboard finishes the first run from the server itself. It opens and migrates
+// the database, creates the first administrator and writes appconfig.json; a
+// server that is running takes over the result by itself. With login, a personal
+// token for the administrator is returned as well.
+func Onboard(ctx context.Context, cfg *config.Server, in api.OnboardRequest, login string, log *slog.Logger) (api.OnboardResponse, api.Value, error) {
+	plan, err := planFirstRun(cfg, in, config.ParseDatabaseURL)
+	if err != nil {
+		return api.OnboardResponse{}, api.Value{}, err
+	}
+	i, err := Open(ctx, plan.config, true, log)
+	if err != nil {
+		return api.OnboardResponse{}, api.Value{}, err
+	}
+	defer func() { _ = i.Close() }()
+	answer, err := plan.finish(ctx, i, vault.Local(), in.Admin)
+	if err != nil {
+		return answer, api.Value{}, err
+	}
+	if err := removeSetupToken(cfg); err != nil {
+		log.Warn("the set-up token's file could not be removed", "error", err)
+	}
+	if login == "" {
+		return answer, api.Value{}, nil
+	}
+	token, err := i.Vault.SignInLocally(ctx, vault.Local(), answer.Account, login)
+	return answer, token, err
+}
+
+// finish carries the plan out on an open instance.
+func (p *firstRun) finish(ctx context.Context, i *Instance, who vault.Principal, admin api.NewAdmin) (api.OnboardResponse, error) {
+	account, err := i.Vault.Onboard(ctx, who, admin, p.persist)
+	if err != nil {
+		return api.OnboardResponse{}, err
+	}
+	answer := api.OnboardResponse{Account: account, Fingerprint: i.Vault.Fingerprint()}
+	if p.returned {
+		key := api.NewValue(p.key.Encode())
+		answer.EncryptionKey = &key
+	}
+	return answer, nil
+}

@@ -1,0 +1,322 @@
+// Package server runs Heartlock: it opens the database, listens, and lets every
+// request pass the same checks (middleware.go) before the API sees it.
+//
+// A server starts to listen before its database is open: until then it is alive
+// (health) but not ready. It may start without having been set up; the first run
+// then changes settings that a server can not change while it runs, so the
+// server replaces its [Instance] by one made from the new settings and closes
+// the old one when its last request has ended.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/config"
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/rest"
+	"github.com/heartlock/heartlock/pkg/session"
+	"github.com/heartlock/heartlock/pkg/vault"
+)
+
+// Bounds on connections. They keep slow and idle clients from holding what
+// others need.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 60 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 120 * time.Second
+	maxHeaderBytes    = 16 << 10
+	maxConnections    = 4096
+	stopTimeout       = 30 * time.Second
+	openPatience      = 60 * time.Second
+	maintainEvery     = 10 * time.Minute
+	watchEvery        = time.Second
+)
+
+// Options is what a Server is made of.
+type Options struct {
+	// Load reads the settings: at the start, and again when they have changed.
+	Load func() (*config.Server, error)
+	// Migrate brings the schema up to date at the start.
+	Migrate bool
+	Log     *slog.Logger
+	Version string
+	Commit  string
+}
+
+// Server is a running Heartlock. Make one with New, then call Run.
+type Server struct {
+	options  Options
+	log      *slog.Logger
+	config   *config.Server
+	current  atomic.Pointer[running]
+	firstRun sync.Mutex // one first run at a time
+	stopping atomic.Bool
+}
+
+// running is an instance with the handler that serves it.
+type running struct {
+	*Instance
+	handler http.Handler
+}
+
+// New makes a server from its settings. It opens nothing.
+func New(o Options) (*Server, error) {
+	cfg, err := o.Load()
+	if err != nil {
+		return nil, err
+	}
+	return &Server{options: o, log: o.Log, config: cfg}, nil
+}
+
+// Config is the settings that the server started with.
+func (s *Server) Config() *config.Server { return s.config }
+
+// Run serves on the listener until ctx ends, then lets the requests in flight
+// finish, for half a minute at most. The database is opened first thing; one
+// that is away is waited for, for a minute. ready is called once it is open.
+func (s *Server) Run(ctx context.Context, listener net.Listener, ready func(needsSetup bool, setupToken string)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	hs := &http.Server{
+		Handler: s, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	served := make(chan error, 1)
+	go func() {
+		err := hs.Serve(netutil.LimitListener(listener, maxConnections))
+		if !errors.Is(err, http.ErrServerClosed) {
+			cancel(err)
+		}
+		served <- err
+	}()
+	err := s.start(ctx, ready)
+	if err == nil {
+		s.work(ctx)
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && fault.As(cause) == nil {
+			s.log.Info("stopping", "cause", cause.Error())
+		}
+	}
+	return errors.Join(err, s.stop(hs, served))
+}
+
+// start opens the instance and announces it.
+func (s *Server) start(ctx context.Context, ready func(bool, string)) error {
+	i, err := s.openPatiently(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.use(i); err != nil {
+		return err
+	}
+	done, err := i.Vault.Onboarded(ctx)
+	if err != nil {
+		return err
+	}
+	token := ""
+	if open := !done && !s.config.DisableOnboarding; open && needsSetupToken(s.config) {
+		if token, err = writeSetupToken(s.config); err != nil {
+			return fault.Wrap(fault.Internal, err, "The set-up token could not be written to heartlock_data")
+		}
+	}
+	ready(!done, token)
+	return nil
+}
+
+// openPatiently waits for a database that is away, with growing pauses.
+func (s *Server) openPatiently(ctx context.Context) (*Instance, error) {
+	deadline := time.Now().Add(openPatience)
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		i, err := Open(ctx, s.config, s.options.Migrate, s.log)
+		if err == nil || !errors.Is(err, fault.Unavailable) || time.Now().Add(pause).After(deadline) {
+			return i, err
+		}
+		s.log.Warn("the database can not be opened yet", "error", fault.Detail(err))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, fault.Wrap(fault.Unavailable, ctx.Err(), "The server was stopped before its database could be opened.")
+		}
+	}
+}
+
+// use puts an instance into service and retires the one before.
+func (s *Server) use(i *Instance) error {
+	csrfKeys, err := purposeKeys(i.Config, "heartlock csrf token 1")
+	if err != nil {
+		return err
+	}
+	handler, err := rest.New(rest.Options{
+		Vault: i.Vault, Log: s.log, Version: s.options.Version,
+		Cookies: &session.Cookies{
+			SessionSecure: i.Config.Security.SessionCookieSecure, CSRFSecure: i.Config.Security.CSRFCookieSecure,
+			CSRFKeys: csrfKeys, Trusted: i.Config.Security.CSRFTrustedOrigins,
+		},
+		Onboard: s.onboard, OnboardingStatus: s.onboardingStatus, Readiness: s.readiness,
+	})
+	if err != nil {
+		return err
+	}
+	next := &running{Instance: i}
+	next.handler = &edge{config: i.Config, log: s.log, inner: s.mount(handler), exposed: func(r *http.Request, token string) {
+		connection := session.ConnectionOf(r.Context())
+		if err := i.Vault.MarkExposed(r.Context(), token, vault.Request{ID: connection.ID, IP: connection.IP, UserAgent: r.UserAgent()}); err != nil {
+			s.log.Warn("an exposed token could not be marked", "request_id", connection.ID, "error", fault.Detail(err))
+		}
+	}}
+	if former := s.current.Swap(next); former != nil {
+		go s.retire(former.Instance)
+	}
+	return nil
+}
+
+func (s *Server) retire(i *Instance) {
+	if err := i.Close(); err != nil {
+		s.log.Warn("the former database did not close cleanly", "error", fault.Detail(err))
+	}
+}
+
+// mount puts the API beside the server's one page.
+func (s *Server) mount(apiHandler http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(api.Prefix+"/", apiHandler)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("Heartlock is running.\n\nThe API is described at " + api.Prefix + "/openapi.json.\n"))
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		rest.WriteProblem(w, r, s.log, fault.New(fault.NotFound, "Not found."))
+	})
+	return mux
+}
+
+// ServeHTTP hands a request to the instance in service.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, largestBody)
+	now := s.acquire()
+	if now == nil {
+		s.serveStarting(w, r)
+		return
+	}
+	defer now.users.RUnlock()
+	now.handler.ServeHTTP(w, r)
+}
+
+// largestBody bounds what is read of any request, also of those that no route
+// takes; the routes have lower bounds of their own.
+const largestBody = 8 << 20
+
+// acquire takes the instance in service so that it stays open meanwhile.
+func (s *Server) acquire() *running {
+	for {
+		now := s.current.Load()
+		if now == nil {
+			return nil
+		}
+		if now.users.TryRLock() {
+			return now
+		}
+		// It is being retired, so there is another one by now.
+	}
+}
+
+// serveStarting answers while the database is not open: alive, but not ready.
+func (s *Server) serveStarting(w http.ResponseWriter, r *http.Request) {
+	starting := &edge{config: s.config, log: s.log, inner: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isProbe(r.URL.Path) && slices.Contains([]string{api.Prefix + "/health", api.Prefix + "/health/"}, r.URL.Path) {
+			w.Header().Set("Content-Type", "application/json")
+			_ = api.Encode(w, api.Health{Status: "ok"})
+			return
+		}
+		rest.WriteProblem(w, r, s.log, fault.New(fault.Unavailable, "The server is starting."))
+	}), exposed: func(*http.Request, string) {}}
+	starting.ServeHTTP(w, r)
+}
+
+// work does what has to be done from time to time, until ctx ends.
+func (s *Server) work(ctx context.Context) {
+	maintain, watch := time.NewTicker(maintainEvery), time.NewTicker(watchEvery)
+	defer maintain.Stop()
+	defer watch.Stop()
+	waiting := true // for the first run, which may be finished by another process
+	for {
+		select {
+		case <-maintain.C:
+			if err := s.current.Load().Vault.Maintain(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("maintenance failed", "error", fault.Detail(err))
+			}
+		case <-watch.C:
+			if waiting = waiting && s.watchFirstRun(ctx); !waiting {
+				watch.Stop()
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// stop ends the server: no new connections, the requests in flight finish, the
+// database is closed.
+func (s *Server) stop(hs *http.Server, served <-chan error) error {
+	s.stopping.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	err := hs.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fault.Wrap(fault.Internal, err, "Some requests did not end in time"), hs.Close())
+	}
+	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, fault.Wrap(fault.Internal, serveErr, "The server can not accept connections"))
+	}
+	if now := s.current.Swap(nil); now != nil && err == nil {
+		err = now.Close()
+	}
+	return err
+}
+
+// readiness tells whether the server can do its work at this moment.
+func (s *Server) readiness(ctx context.Context) (api.Readiness, error) {
+	state := api.Readiness{Status: "ok", Version: s.options.Version, Commit: s.options.Commit}
+	now := s.current.Load()
+	if now == nil || s.stopping.Load() {
+		return state, fault.New(fault.Unavailable, "The server is stopping.")
+	}
+	state.EncryptionKey = now.Vault.Fingerprint()
+	state.DatabaseBackend = now.Store.Engine().String()
+	migrations, err := now.Store.Status(ctx)
+	if err != nil {
+		return state, err
+	}
+	for _, m := range migrations {
+		if !m.Applied {
+			return state, fault.New(fault.Unavailable, "The database has pending migrations.")
+		}
+		state.SchemaVersion = max(state.SchemaVersion, m.Version)
+	}
+	done, err := now.Vault.Onboarded(ctx)
+	state.OnboardingOpen = !done
+	return state, err
+}
+
+// TuneMemory trades memory for speed unless the operator has chosen: with more
+// garbage allowed to pile up, an environment of a hundred secrets is read twice
+// as fast, for a dozen megabytes.
+func TuneMemory(gogcSet bool) {
+	if !gogcSet {
+		debug.SetGCPercent(400)
+	}
+}
