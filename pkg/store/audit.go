@@ -93,13 +93,12 @@ func NewRecorder(s *Store) *Recorder {
 	return r
 }
 
-// Record appends an event, and the use of a credential if touch is not nil, and
-// returns once it is durable. If ctx ends earlier the event may still be
-// written.
-func (r *Recorder) Record(ctx context.Context, event AuditEvent, touch *Touch) error {
+// Record appends an event and returns once it is durable. If ctx ends earlier the
+// event may still be written.
+func (r *Recorder) Record(ctx context.Context, event AuditEvent) error {
 	durable := make(chan error, 1)
 	select {
-	case r.queue <- entry{&event, touch, durable}:
+	case r.queue <- entry{event: &event, durable: durable}:
 	case <-ctx.Done():
 		return wrap(ctx.Err())
 	}

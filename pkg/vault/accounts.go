@@ -126,9 +126,6 @@ func (v *Vault) WhoAmI(ctx context.Context, p Principal) (api.Me, error) {
 	if _, err := admit(p, ActionWhoAmI); err != nil {
 		return me, err
 	}
-	if touch := p.touch(); touch != nil {
-		v.recorder.Touch(*touch)
-	}
 	if !p.IsService() {
 		account := apiAccount(p.user)
 		me.Account = &account

@@ -73,7 +73,7 @@ func (v *Vault) record(ctx context.Context, tx store.Tx, p Principal, events ...
 // recordRead makes the event of a read durable; only then may the value be
 // answered.
 func (v *Vault) recordRead(ctx context.Context, p Principal, e event) error {
-	return v.recorder.Record(ctx, v.auditRow(p, e), p.touch())
+	return v.recorder.Record(ctx, v.auditRow(p, e))
 }
 
 // AuditQuery narrows a look at a project's audit trail; zero fields do not

@@ -48,10 +48,13 @@ func (v *Vault) IdentifyToken(ctx context.Context, text string, r Request) (Prin
 	if !addressAllowed(view.AllowedCIDRs, r.IP) {
 		return Principal{}, errAddress
 	}
-	return tokenPrincipal(view, r, now), nil
+	if view.LastUsedAt == nil || now-*view.LastUsedAt >= store.Micros(touchGranularity.Microseconds()) {
+		v.recorder.Touch(store.Touch{TokenID: view.ID, At: now, IP: addressText(r.IP)})
+	}
+	return tokenPrincipal(view, r), nil
 }
 
-func tokenPrincipal(view *store.TokenView, r Request, now store.Micros) Principal {
+func tokenPrincipal(view *store.TokenView, r Request) Principal {
 	p := Principal{Request: r, token: &credential{
 		id: view.ID, name: view.Name, access: api.Access(view.Access), expiresAt: view.ExpiresAt,
 	}}
@@ -59,9 +62,6 @@ func tokenPrincipal(view *store.TokenView, r Request, now store.Micros) Principa
 		p.user = &view.User
 	} else {
 		p.token.projectID, p.token.projectSlug = *view.ProjectID, view.ProjectSlug
-	}
-	if view.LastUsedAt == nil || now-*view.LastUsedAt >= store.Micros(touchGranularity.Microseconds()) {
-		p.token.touch = &store.Touch{TokenID: view.ID, At: now, IP: addressText(r.IP)}
 	}
 	return p
 }
@@ -145,7 +145,7 @@ func (v *Vault) MarkExposed(ctx context.Context, text string, r Request) error {
 		return err
 	}
 	now := v.micros()
-	p := tokenPrincipal(view, r, now)
+	p := tokenPrincipal(view, r)
 	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		if err := tx.MarkTokenExposed(ctx, view.ID, now); err != nil {
 			return err

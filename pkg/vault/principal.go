@@ -35,7 +35,6 @@ type credential struct {
 	projectID   string     // of a service token
 	projectSlug string
 	expiresAt   *store.Micros
-	touch       *store.Touch // set when its last use should be written
 }
 
 // Anonymous is a caller without credentials.
@@ -82,15 +81,6 @@ func (p Principal) caller() store.Caller {
 		return store.Caller{TokenID: p.token.id}
 	}
 	return store.Caller{}
-}
-
-// touch is the note that p's token was used, if one is due, for the same commit
-// as the audit event.
-func (p Principal) touch() *store.Touch {
-	if p.token == nil {
-		return nil
-	}
-	return p.token.touch
 }
 
 func storedActor(a api.Actor) store.Actor {
