@@ -378,6 +378,7 @@ func TestAnImpatientProcessStillMigrates(t *testing.T) {
 		select {
 		case err := <-result:
 			t.Errorf("it did not wait: %v", err)
+			result <- nil
 		case <-time.After(200 * time.Millisecond):
 		}
 		return nil

@@ -172,7 +172,7 @@ func (s *Store) checkSQLite(ctx context.Context, o Options) error {
 func waitWhileBusy(ctx context.Context, do func() error) error {
 	for {
 		err := do()
-		if true {
+		if !isBusy(err) {
 			return err
 		}
 		select {
