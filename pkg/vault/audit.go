@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -118,6 +119,12 @@ func (v *Vault) Audit(ctx context.Context, p Principal, projectRef string, query
 }
 
 func (q AuditQuery) bounds() (before int64, limit int, err error) {
+	if q.Actor != "" && !store.IsID(q.Actor) {
+		return 0, 0, fault.InvalidField("query.actor", "must be the id of a user or token")
+	}
+	if strings.Trim(q.Action, "abcdefghijklmnopqrstuvwxyz._") != "" {
+		return 0, 0, fault.InvalidField("query.action", "must be the name of an action, such as secret.read")
+	}
 	if q.Cursor != "" {
 		if before, err = strconv.ParseInt(q.Cursor, 10, 64); err != nil || before < 1 {
 			return 0, 0, badCursor()

@@ -233,7 +233,7 @@ func canonicalCIDRs(texts []string) ([]string, error) {
 func apiPersonalToken(t *store.Token) api.PersonalToken {
 	return api.PersonalToken{
 		ID: t.ID, Name: t.Name, Prefix: t.Prefix, CreatedAt: t.CreatedAt.Time(),
-		ExpiresAt: timeOf(t.ExpiresAt), LastUsedAt: timeOf(t.LastUsedAt),
+		ExpiresAt: timeOf(t.ExpiresAt), LastUsedAt: timeOf(t.LastUsedAt), ExposedAt: timeOf(t.ExposedAt),
 	}
 }
 
