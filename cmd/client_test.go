@@ -236,7 +236,6 @@ func TestANewTokenIsAllThatStandardOutputHolds(t *testing.T) {
 	t.Parallel()
 	server := newRecorder(t, map[string]string{
 		"POST /api/v1/projects/shop/tokens/": `{"id":"t1","name":"ci","prefix":"abc","environments":["production"],"access":"read","allowed_cidrs":["10.0.0.0/8"],"created_at":"2027-01-01T00:00:00Z","created_by":{"kind":"user","name":"a"},"expires_at":"2027-04-01T12:00:00Z","last_used_at":null,"exposed_at":null,"token":"hlp_new"}`,
-		"POST /api/v1/auth/tokens/":          `{"id":"t2","name":"me","prefix":"abc","created_at":"2027-01-01T00:00:00Z","expires_at":null,"last_used_at":null,"token":"hlp_mine"}`,
 	})
 	s := newShell(t, "HEARTLOCK_SERVER="+server.URL, "HEARTLOCK_TOKEN=hlp_x", "HEARTLOCK_PROJECT=shop")
 	got := s.run("", "tokens", "create", "ci", "-e", "production", "--expires", "90d", "--cidr", "10.0.0.0/8")
@@ -247,10 +246,10 @@ func TestANewTokenIsAllThatStandardOutputHolds(t *testing.T) {
 	if diff := cmp.Diff([]string{want}, server.requests()); diff != "" {
 		t.Error(diff)
 	}
-	if got := s.run("", "tokens", "create", "me", "--personal", "--quiet"); got != (result{0, "hlp_mine\n", ""}) {
+	if got := s.run("", "tokens", "create", "ci", "-e", "production", "--quiet"); got != (result{0, "hlp_new\n", ""}) {
 		t.Errorf("%+v", got)
 	}
-	if got := s.run("", "tokens", "create", "me", "--personal", "--json", "--quiet"); !strings.Contains(got.stdout, `"token": "hlp_mine"`) {
+	if got := s.run("", "tokens", "create", "ci", "-e", "production", "--json", "--quiet"); got.stderr != "" || !strings.Contains(got.stdout, `"token": "hlp_new"`) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -82,8 +82,11 @@ func (c *cli) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	var ended interruption
-	if errors.As(context.Cause(ctx), &ended) {
+	var (
+		ended interruption
+		code  exitCode
+	)
+	if errors.As(context.Cause(ctx), &ended) && !errors.As(err, &code) {
 		return 128 + int(ended.signal)
 	}
 	if !hasKind(err) { // cobra's own

@@ -5,10 +5,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/heartlock/heartlock/pkg/heartlocktest"
 )
 
 // TestMain makes this test binary the heartlock command of the scripts.
@@ -21,28 +25,57 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script: each file is a session at a shell, with a
-// home directory of its own and nothing configured.
+// home directory of its own and nothing configured. Beyond the commands of
+// testscript a script has
+//
+//	server               start a real server; see startScriptServer
+//	fails CODE program … the program must end with exactly this exit code
+//	capture NAME [REGEX] set a variable to the last standard output, or to the
+//	                     first group of REGEX in it
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
-		RequireExplicitExec: true,
-		RequireUniqueNames:  true,
-		Setup: func(env *testscript.Env) error {
-			home := filepath.Join(env.WorkDir, "home")
-			env.Setenv("HOME", home)
-			env.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
-			return os.MkdirAll(home, 0o700)
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": scriptFails,
-		},
-	})
+	testscript.Run(t, scripts(t, testscript.Params{Dir: "testdata/script"}, func(*testscript.Env) {}))
 }
 
-// scriptFails is the script command `fails CODE program …`: the program must end
-// with exactly this exit code, and say why on standard error. Its output is left
-// for `stdout` and `stderr`.
+// TestServerScriptsOnPostgreSQL runs the scripts that start a server once more,
+// with only DATABASE_URL changed.
+func TestServerScriptsOnPostgreSQL(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/script/client_server_*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	testscript.Run(t, scripts(t, testscript.Params{Files: files}, func(env *testscript.Env) {
+		env.Setenv("DATABASE_URL", heartlocktest.Postgres(t))
+	}))
+}
+
+func scripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) testscript.Params {
+	p.RequireExplicitExec = true
+	p.RequireUniqueNames = true
+	p.Setup = func(env *testscript.Env) error {
+		home := filepath.Join(env.WorkDir, "home")
+		env.Setenv("HOME", home)
+		env.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
+		setup(env)
+		return os.MkdirAll(home, 0o700)
+	}
+	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
+		"capture": scriptCapture,
+		"fails":   scriptFails,
+		"server": func(ts *testscript.TestScript, neg bool, args []string) {
+			if neg || len(args) > 0 {
+				ts.Fatalf("usage: server")
+			}
+			startScriptServer(t, ts)
+		},
+	}
+	return p
+}
+
+// scriptFails is `fails CODE program …`: the program must end with exactly this
+// exit code, and say why on standard error. Its output is left for `stdout` and
+// `stderr`.
 func scriptFails(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: fails CODE program [arguments]")
@@ -65,4 +98,20 @@ func scriptFails(ts *testscript.TestScript, neg bool, args []string) {
 	if ts.ReadFile("stderr") == "" {
 		ts.Fatalf("exit code %d without a word on standard error", got)
 	}
+}
+
+// scriptCapture is `capture NAME [REGEX]`.
+func scriptCapture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: capture NAME [REGEX]")
+	}
+	text := strings.TrimSuffix(ts.ReadFile("stdout"), "\n")
+	if len(args) == 2 {
+		found := regexp.MustCompile(args[1]).FindStringSubmatch(text)
+		if len(found) < 2 {
+			ts.Fatalf("capture: the last output does not match")
+		}
+		text = found[1]
+	}
+	ts.Setenv(args[0], text)
 }

@@ -19,8 +19,9 @@ func newTokensCommand(c *cli) *cobra.Command {
 	group := newGroup("tokens", "List, create and revoke tokens")
 	list := newTokensListCommand(c, f)
 	group.Long = `Service tokens let machines, such as CI jobs, at the secrets of some environments
-of one project. Personal tokens (--personal) act for you. Without a command it
-lists the tokens.` + exits(clientKinds(fault.NotFound)...)
+of one project. Your own tokens, which act for you, can be listed and revoked with
+--personal; they are made where you sign in with your password. Without a command
+it lists the tokens.` + exits(clientKinds(fault.NotFound)...)
 	group.AddCommand(list, newTokensCreateCommand(c, f), newTokensRevokeCommand(c, f))
 	f.register(group.PersistentFlags(), inProject)
 	listByDefault(group, list)
@@ -88,7 +89,6 @@ func listPersonalTokens(ctx context.Context, s *session, asJSON bool) error {
 
 // createToken is the options of `tokens create`.
 type createToken struct {
-	personal     bool
 	environments []string
 	access       string
 	expires      string
@@ -104,9 +104,7 @@ func (o *createToken) check(cmd *cobra.Command, now time.Time) (err error) {
 		return wrongUse(cmd, "--expires is a lifetime such as 12h, 90d or 4w, a time such as 2027-01-31T12:00:00Z, or never; it %v.", err)
 	}
 	switch {
-	case o.personal && (len(o.environments) > 0 || len(o.cidrs) > 0 || cmd.Flags().Changed("access")):
-		return wrongUse(cmd, "--environment, --access and --cidr are for service tokens; a personal token may do what you may.")
-	case !o.personal && len(o.environments) == 0:
+	case len(o.environments) == 0:
 		return wrongUse(cmd, "For which environments is the token? Name each by --environment.")
 	case !api.Access(o.access).Valid():
 		return wrongUse(cmd, "--access is read or write.")
@@ -118,26 +116,21 @@ func newTokensCreateCommand(c *cli, f *clientFlags) *cobra.Command {
 	var o createToken
 	cmd := &cobra.Command{
 		Use:   "create NAME",
-		Short: "Create a token",
-		Long: `Creates a service token for the environments that --environment names, or with
---personal a token that acts for you. Prints the token, which is shown this one
-time only, and nothing else on standard output.` + exits(clientKinds(fault.NotFound, fault.Conflict)...),
+		Short: "Create a service token",
+		Long: `Creates a service token for the environments that --environment names. Prints the
+token, which is shown this one time only, and nothing else on standard output.` + exits(clientKinds(fault.NotFound, fault.Conflict)...),
 		Example: `  heartlock tokens create ci --project shop --environment production --expires 90d
   heartlock tokens create deploy --project shop -e staging -e production --access write --cidr 203.0.113.0/24
-  heartlock tokens create laptop --personal --expires 2027-01-31T12:00:00Z`,
+  heartlock tokens create nightly --project shop -e staging --expires 2027-01-31T12:00:00Z --quiet > token`,
 		Args: takes(1, 1, "the NAME of the new token"),
 	}
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return o.check(cmd, c.now()) }
 	cmd.RunE = c.clientRun(f, func(ctx context.Context, s *session, args []string) error {
-		if o.personal {
-			return createPersonalToken(ctx, s, args[0], o.expiresAt, o.asJSON)
-		}
 		return createServiceToken(ctx, s, api.CreateServiceToken{
 			Name: args[0], Environments: o.environments, Access: api.Access(o.access), AllowedCIDRs: o.cidrs, ExpiresAt: o.expiresAt,
 		}, o.asJSON)
 	})
 	flags := cmd.Flags()
-	flags.BoolVar(&o.personal, "personal", false, "a token that acts for you")
 	flags.StringSliceVarP(&o.environments, "environment", "e", nil, "`ENVIRONMENT` that the token is for; may be given several times")
 	flags.StringVar(&o.access, "access", string(api.AccessRead), "`ACCESS`: read, or write (which reads as well)")
 	flags.StringVar(&o.expires, "expires", "never", "`WHEN`: a lifetime such as 12h, 90d or 4w, a time (RFC 3339), or never")
@@ -161,18 +154,6 @@ func createServiceToken(ctx context.Context, s *session, request api.CreateServi
 	}
 	s.tell("Created the service token %s (%s): it may %s the secrets of %s in %s%s, and expires %s.\nIt is not shown again.",
 		t.Name, t.ID, t.Access, strings.Join(t.Environments, ", "), project, from, expiryText(t.ExpiresAt))
-	if asJSON {
-		return s.printJSON(t)
-	}
-	return s.printLine(t.Token.Reveal())
-}
-
-func createPersonalToken(ctx context.Context, s *session, name string, expires *time.Time, asJSON bool) error {
-	t, err := s.client.CreatePersonalToken(ctx, api.CreatePersonalToken{Name: name, ExpiresAt: expires})
-	if err != nil {
-		return err
-	}
-	s.tell("Created the personal token %s (%s): it may do what you may, and expires %s.\nIt is not shown again.", t.Name, t.ID, expiryText(t.ExpiresAt))
 	if asJSON {
 		return s.printJSON(t)
 	}

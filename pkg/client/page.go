@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -10,14 +11,15 @@ import (
 	"github.com/heartlock/heartlock/pkg/api"
 )
 
+// largestPages asks for as few pages as the server gives. Only the lists that can
+// be long take it.
+func largestPages() url.Values { return url.Values{"limit": {strconv.Itoa(api.MaxPageSize)}} }
+
 // pages iterates over a list, one request for each page as it is reached. The
 // first error ends the iteration.
 func pages[T any](ctx context.Context, c *Client, query url.Values, path ...string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		q := url.Values{"limit": {strconv.Itoa(api.MaxPageSize)}}
-		for name, values := range query {
-			q[name] = values
-		}
+		q := maps.Clone(query)
 		for {
 			page, _, err := call[api.Page[T]](ctx, c, request{method: http.MethodGet, path: path, query: q})
 			if err != nil {
@@ -37,6 +39,9 @@ func pages[T any](ctx context.Context, c *Client, query url.Values, path ...stri
 				var none T
 				yield(none, c.strange(nil, "Its list has no end."))
 				return
+			}
+			if q == nil {
+				q = url.Values{}
 			}
 			q.Set("cursor", *page.Next)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/heartlock/heartlock/pkg/api"
@@ -13,7 +12,7 @@ import (
 // Projects lists the projects that the caller is a member of. A project may be
 // named by its slug or its id in all calls.
 func (c *Client) Projects(ctx context.Context) iter.Seq2[api.Project, error] {
-	return pages[api.Project](ctx, c, nil, "projects")
+	return pages[api.Project](ctx, c, largestPages(), "projects")
 }
 
 // CreateProject makes a project with its first environments; the caller becomes
@@ -116,7 +115,7 @@ type AuditFilter struct {
 
 // Audit lists what happened in a project, the newest first.
 func (c *Client) Audit(ctx context.Context, project string, f AuditFilter) iter.Seq2[api.AuditEvent, error] {
-	query := url.Values{}
+	query := largestPages()
 	for name, text := range map[string]string{"actor": f.Actor, "action": f.Action, "from": timeText(f.From), "to": timeText(f.To)} {
 		if text != "" {
 			query.Set(name, text)
