@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,10 @@ import (
 // contentSecurityPolicy lets a page load from its own server only, run no script
 // that is not a file of ours, and stand in no frame.
 const contentSecurityPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+
+// requestTimeout bounds the work on a request: a database that hangs must not
+// pile requests up.
+const requestTimeout = 10 * time.Second
 
 // isProbe reports whether a path is one of those that load balancers ask. They
 // send addresses as the host and speak plain http, so neither is checked there.
@@ -46,7 +51,9 @@ type edge struct {
 func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	connection := connectionOf(r, e.config.Security.TrustedProxies)
-	r = session.WithConnection(r, connection)
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	defer cancel()
+	r = session.WithConnection(r.WithContext(ctx), connection)
 	e.setHeaders(w.Header(), r, connection)
 	answer := &answerWriter{ResponseWriter: w}
 	defer func() {

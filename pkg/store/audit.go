@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 )
 
 // AuditFilter narrows a look at the audit trail; zero fields do not narrow.
@@ -84,6 +85,10 @@ type entry struct {
 const (
 	queueLength = 4096
 	batchLength = 512
+
+	// commitTimeout ends a commit on a database that does not answer. Those who
+	// wait for it have given up by then.
+	commitTimeout = 30 * time.Second
 )
 
 // NewRecorder starts a recorder; Close ends it.
@@ -166,7 +171,9 @@ func (r *Recorder) write(batch []entry) error {
 			touches[e.touch.TokenID+e.touch.SessionID] = *e.touch
 		}
 	}
-	return r.store.Write(context.Background(), func(ctx context.Context, tx Tx) error {
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	return r.store.Write(ctx, func(ctx context.Context, tx Tx) error {
 		if err := tx.InsertAuditEvents(ctx, events); err != nil {
 			return err
 		}
