@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -195,15 +194,4 @@ func matchesTag(h http.Header, tag string) bool {
 		}
 	}
 	return false
-}
-
-// pathNames are the parameters of a path, in order.
-func pathNames(path string) []string {
-	var names []string
-	for _, part := range strings.Split(path, "/") {
-		if strings.HasPrefix(part, "{") {
-			names = append(names, strings.Trim(part, "{}"))
-		}
-	}
-	return slices.Clip(names)
 }

@@ -119,10 +119,6 @@ func newStore(o Options, readers, writer *sql.DB, dialect func() schema.Dialect)
 // Engine is the kind of database that is open.
 func (s *Store) Engine() Engine { return s.engine }
 
-// Reader is bun on the read pool, for queries that are not in this package. On
-// SQLite its connections refuse to write.
-func (s *Store) Reader() bun.IDB { return s.db }
-
 // Ping sees that the database answers.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int

@@ -8,12 +8,10 @@ import (
 )
 
 const (
-	secretColumns = `
+	secretByKey = `
 SELECT s.id, s.environment_id, s.key, s.version, s.comment, s.sealed, s.key_fingerprint, s.revision,
        s.created_at, s.updated_at, s.updated_by_kind, s.updated_by_id, s.updated_by_name
-FROM secrets s`
-	secretByKey      = secretColumns + ` WHERE s.environment_id = ? AND s.key = ? AND s.sealed IS NOT NULL`
-	deletedSecretKey = secretColumns + ` WHERE s.environment_id = ? AND s.key = ? AND s.sealed IS NULL ORDER BY s.id DESC LIMIT 1`
+FROM secrets s WHERE s.environment_id = ? AND s.key = ? AND s.sealed IS NOT NULL`
 
 	// The revision is read by the same statement as the rows, so that it is theirs.
 	secretsOfOne = `
@@ -35,13 +33,6 @@ func (s *Secret) fields() []any {
 func (q Queries) Secret(ctx context.Context, environmentID, key string) (*Secret, error) {
 	s := new(Secret)
 	err := q.hotRow(ctx, s.fields(), secretByKey, environmentID, key)
-	return s, err
-}
-
-// DeletedSecret finds the secret that had this key last and was deleted.
-func (q Queries) DeletedSecret(ctx context.Context, environmentID, key string) (*Secret, error) {
-	s := new(Secret)
-	err := q.hotRow(ctx, s.fields(), deletedSecretKey, environmentID, key)
 	return s, err
 }
 
