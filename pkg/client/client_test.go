@@ -120,8 +120,10 @@ func TestWhatIsSent(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		h := r.Header
-		got = seen{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, string(body), h.Get("Authorization"), h.Get("User-Agent"),
-			h.Get("Content-Type"), h.Get("If-Match"), h.Get("Idempotency-Key"), h.Get("If-None-Match")}
+		got = seen{
+			r.Method, r.URL.EscapedPath(), r.URL.RawQuery, string(body), h.Get("Authorization"), h.Get("User-Agent"),
+			h.Get("Content-Type"), h.Get("If-Match"), h.Get("Idempotency-Key"), h.Get("If-None-Match"),
+		}
 		switch {
 		case r.Method == http.MethodDelete:
 			w.WriteHeader(http.StatusNoContent)
@@ -260,7 +262,10 @@ func TestPages(t *testing.T) {
 		t.Error(diff)
 	}
 	requests = 0
-	for range c.Projects(context.Background()) {
+	for _, err := range c.Projects(context.Background()) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if requests != 1 {
