@@ -150,6 +150,9 @@ func fixed(cfg *config.Server) []string {
 
 // persist writes what the first run has decided to appconfig.json.
 func (p *firstRun) persist() error {
+	if p.appURL == "" && !p.changesInstance() {
+		return nil
+	}
 	return config.UpdateAppConfig(p.config.DataDir, func(c *config.AppConfig) error {
 		if p.appURL != "" {
 			c.AppURL = p.appURL
