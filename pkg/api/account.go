@@ -22,7 +22,7 @@ type Account struct {
 type Me struct {
 	*Account
 	SSOEnabled   bool              `json:"sso_enabled"` // single sign-on is active on this server
-	ServiceToken *ServiceTokenSelf `json:"service_token,omitempty"`
+	ServiceToken *ServiceTokenSelf `json:"service_token,omitzero"`
 }
 
 // ServiceTokenSelf is what a service token may know of itself; a client takes
@@ -38,8 +38,8 @@ type ServiceTokenSelf struct {
 
 // UpdateMe changes one's own names; what is absent stays.
 type UpdateMe struct {
-	FirstName *string `json:"first_name,omitempty"`
-	LastName  *string `json:"last_name,omitempty"`
+	FirstName *string `json:"first_name,omitzero"`
+	LastName  *string `json:"last_name,omitzero"`
 }
 
 // ChangePassword replaces one's own password and ends all other sessions.
@@ -68,14 +68,14 @@ type PersonalToken struct {
 	ExpiresAt  *time.Time `json:"expires_at"`
 	LastUsedAt *time.Time `json:"last_used_at"`
 	ExposedAt  *time.Time `json:"exposed_at"`      // when it was sent over plain http: replace it
-	Token      *Value     `json:"token,omitempty"` // only in the answer that creates it
+	Token      *Value     `json:"token,omitzero"` // only in the answer that creates it
 }
 
 // CreatePersonalToken asks for a personal token; without ExpiresAt it does not
 // expire.
 type CreatePersonalToken struct {
 	Name      string     `json:"name"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	ExpiresAt *time.Time `json:"expires_at,omitzero"`
 }
 
 // OnboardingStatus says whether the first run is still to be done. Fixed names
@@ -107,6 +107,6 @@ type NewAdmin struct {
 // only if the server generated it: it must be saved now, it is not shown again.
 type OnboardResponse struct {
 	Account       Account `json:"account"`
-	EncryptionKey *Value  `json:"encryption_key,omitempty"`
+	EncryptionKey *Value  `json:"encryption_key,omitzero"`
 	Fingerprint   string  `json:"encryption_key_fingerprint"`
 }

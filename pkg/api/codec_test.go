@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 const canary = "s3cr3t-canary-7319"
@@ -50,6 +52,29 @@ func TestRoundTripIsExact(t *testing.T) {
 		}
 		if back.Value.Reveal() != text {
 			t.Errorf("%q came back as %q", text, back.Value.Reveal())
+		}
+	}
+}
+
+// A pointer says whether something is given; that what it points to is empty is
+// no reason to leave it out.
+func TestEmptyIsNotAbsent(t *testing.T) {
+	empty, none := NewValue(""), ""
+	for _, v := range []any{
+		Secret{Value: &empty}, PersonalToken{Token: &empty}, ServiceToken{Token: &empty}, OnboardResponse{EncryptionKey: &empty},
+		PutSecret{Comment: &none}, PatchSecret{Comment: &none}, UpdateMe{FirstName: &none, LastName: &none},
+		UpdateProject{Description: &none}, UpdateEnvironment{Name: &none},
+	} {
+		var b bytes.Buffer
+		if err := Encode(&b, v); err != nil {
+			t.Fatal(err)
+		}
+		back := reflect.New(reflect.TypeOf(v))
+		if err := DecodeResponse(b.Bytes(), back.Interface()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(v, back.Elem().Interface(), cmp.Comparer(func(a, b Value) bool { return a == b }), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%T loses something on the wire: %s", v, diff)
 		}
 	}
 }

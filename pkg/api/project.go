@@ -23,9 +23,9 @@ type CreateProject struct {
 
 // UpdateProject changes a project; what is absent stays.
 type UpdateProject struct {
-	Name        *string `json:"name,omitempty"`
-	Slug        *string `json:"slug,omitempty"`
-	Description *string `json:"description,omitempty"`
+	Name        *string `json:"name,omitzero"`
+	Slug        *string `json:"slug,omitzero"`
+	Description *string `json:"description,omitzero"`
 }
 
 // Environment holds secrets. Revision grows with each change of them.
@@ -51,10 +51,10 @@ type CreateEnvironment struct {
 
 // UpdateEnvironment changes an environment; what is absent stays.
 type UpdateEnvironment struct {
-	Name      *string `json:"name,omitempty"`
-	Slug      *string `json:"slug,omitempty"`
-	Position  *int    `json:"position,omitempty"`
-	Protected *bool   `json:"protected,omitempty"`
+	Name      *string `json:"name,omitzero"`
+	Slug      *string `json:"slug,omitzero"`
+	Position  *int    `json:"position,omitzero"`
+	Protected *bool   `json:"protected,omitzero"`
 }
 
 // ServiceToken lets a machine at the secrets of some environments of one
@@ -72,7 +72,7 @@ type ServiceToken struct {
 	LastUsedAt   *time.Time `json:"last_used_at"`
 	LastUsedIP   string     `json:"last_used_ip,omitempty"`
 	ExposedAt    *time.Time `json:"exposed_at"`      // when it was sent over plain http: replace it
-	Token        *Value     `json:"token,omitempty"` // only in the answer that creates it
+	Token        *Value     `json:"token,omitzero"` // only in the answer that creates it
 }
 
 // CreateServiceToken asks for a service token; without ExpiresAt it does not
@@ -82,5 +82,5 @@ type CreateServiceToken struct {
 	Environments []string   `json:"environments"` // slugs or ids, at least one
 	Access       Access     `json:"access"`
 	AllowedCIDRs []string   `json:"allowed_cidrs,omitempty"`
-	ExpiresAt    *time.Time `json:"expires_at,omitempty"`
+	ExpiresAt    *time.Time `json:"expires_at,omitzero"`
 }

@@ -6,7 +6,7 @@ import "time"
 // metadata was asked for.
 type Secret struct {
 	Key       string    `json:"key"`
-	Value     *Value    `json:"value,omitempty"`
+	Value     *Value    `json:"value,omitzero"`
 	Version   int64     `json:"version"` // 1, 2, …: grows with each change of value, key or comment
 	Comment   string    `json:"comment"`
 	CreatedAt time.Time `json:"created_at"`
@@ -26,13 +26,13 @@ type SecretList struct {
 // the present one.
 type PutSecret struct {
 	Value   *Value  `json:"value"`
-	Comment *string `json:"comment,omitempty"`
+	Comment *string `json:"comment,omitzero"`
 }
 
 // PatchSecret renames a secret or edits its comment; what is absent stays.
 type PatchSecret struct {
-	Key     *string `json:"key,omitempty"`
-	Comment *string `json:"comment,omitempty"`
+	Key     *string `json:"key,omitzero"`
+	Comment *string `json:"comment,omitzero"`
 }
 
 // BulkRequest changes many secrets of one environment, all or none of them.
