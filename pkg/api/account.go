@@ -67,7 +67,7 @@ type PersonalToken struct {
 	CreatedAt  time.Time  `json:"created_at"`
 	ExpiresAt  *time.Time `json:"expires_at"`
 	LastUsedAt *time.Time `json:"last_used_at"`
-	ExposedAt  *time.Time `json:"exposed_at"`      // when it was sent over plain http: replace it
+	ExposedAt  *time.Time `json:"exposed_at"`     // when it was sent over plain http: replace it
 	Token      *Value     `json:"token,omitzero"` // only in the answer that creates it
 }
 

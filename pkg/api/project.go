@@ -71,7 +71,7 @@ type ServiceToken struct {
 	ExpiresAt    *time.Time `json:"expires_at"`
 	LastUsedAt   *time.Time `json:"last_used_at"`
 	LastUsedIP   string     `json:"last_used_ip,omitempty"`
-	ExposedAt    *time.Time `json:"exposed_at"`      // when it was sent over plain http: replace it
+	ExposedAt    *time.Time `json:"exposed_at"`     // when it was sent over plain http: replace it
 	Token        *Value     `json:"token,omitzero"` // only in the answer that creates it
 }
 
