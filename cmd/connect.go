@@ -105,6 +105,9 @@ func (c *cli) connect(ctx context.Context, f *clientFlags) (*session, error) {
 	if err := s.findToken(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.checkServerSource(); err != nil {
+		return nil, err
+	}
 	s.client, err = client.New(client.Options{
 		Server:       settings.Server.Text,
 		Token:        s.token,
@@ -112,6 +115,17 @@ func (c *cli) connect(ctx context.Context, f *clientFlags) (*session, error) {
 		InsecureHTTP: f.insecureHTTP,
 	})
 	return s, err
+}
+
+// checkServerSource keeps a checkout from choosing who gets a token: a server
+// that only heartlock.yaml names is sent tokens that were saved for it, and no
+// other.
+func (s *session) checkServerSource() error {
+	if s.stored != nil || s.settings.ProjectFile == "" || s.settings.Server.Source != s.settings.ProjectFile {
+		return nil
+	}
+	return fault.Newf(fault.Usage, "The token was not sent: only %s names the server, and whoever can change that file could send the token elsewhere. Set HEARTLOCK_SERVER (or --server) to %s as well.",
+		s.settings.ProjectFile, s.settings.Server.Text)
 }
 
 // findToken takes the token from the command line, from the settings, or from
