@@ -38,14 +38,16 @@ type hasher struct {
 	slots   chan struct{}
 	waiting atomic.Int64
 	// dummy is compared with the password of an account that does not exist or
-	// has no password, so that its answer takes as long as any other.
+	// has no password, so that its answer takes as long as any other. What it is
+	// the hash of does not matter: the comparison's result is thrown away.
 	dummy string
 }
 
 func newHasher() *hasher {
-	h := &hasher{slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
-	h.dummy = hashPassword(randomBase62(tokenRandom))
-	return h
+	return &hasher{
+		slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		dummy: encodePHC(make([]byte, argonSalt), make([]byte, argonKey)),
+	}
 }
 
 // within runs f when a slot is free.
@@ -93,6 +95,10 @@ func hashPassword(password string) string {
 	salt := make([]byte, argonSalt)
 	_, _ = rand.Read(salt) // never fails
 	key := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonLanes, argonKey)
+	return encodePHC(salt, key)
+}
+
+func encodePHC(salt, key []byte) string {
 	b64 := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
 		argon2.Version, argonMemory, argonTime, argonLanes, b64.EncodeToString(salt), b64.EncodeToString(key))
