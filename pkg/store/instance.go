@@ -3,13 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 // OnboardedAt is when the first run was finished, or nil.
 func (q Queries) OnboardedAt(ctx context.Context) (*Micros, error) {
 	var at Micros
 	err := q.db.QueryRowContext(ctx, `SELECT onboarded_at FROM instance WHERE id = 1`).Scan(&at)
-	if err == sql.ErrNoRows {
+	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	return &at, wrap(err)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/uptrace/bun"
 )
@@ -57,8 +58,8 @@ func (q Queries) SecretsOf(ctx context.Context, e *Environment) ([]Secret, error
 	return secrets, wrap(rows.Err())
 }
 
-// SecretsByKey finds those secrets of an environment that have one of the keys,
-// deleted ones included if there is none with the key that is not.
+// SecretsByKey finds those secrets of an environment that have one of the keys.
+// Where none with a key is live, it is the one that was deleted last.
 func (q Queries) SecretsByKey(ctx context.Context, environmentID string, keys []string) (map[string]*Secret, error) {
 	found := make(map[string]*Secret, len(keys))
 	if len(keys) == 0 {
@@ -67,7 +68,7 @@ func (q Queries) SecretsByKey(ctx context.Context, environmentID string, keys []
 	var rows []*Secret
 	err := q.db.NewSelect().Model(&rows).
 		Where("s.environment_id = ?", environmentID).Where("s.key IN (?)", bun.List(keys)).
-		OrderExpr("s.id").Scan(ctx)
+		OrderExpr("s.revision").Scan(ctx) // each change has its own: the last one comes last
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -133,7 +134,7 @@ func (q Queries) HasSealed(ctx context.Context) (bool, error) {
 	err := q.db.QueryRowContext(ctx, `
 SELECT 1 WHERE EXISTS (SELECT 1 FROM encryption_keys) OR EXISTS (SELECT 1 FROM secrets)
    OR EXISTS (SELECT 1 FROM idempotency_keys)`).Scan(&one)
-	if err == sql.ErrNoRows {
+	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	return err == nil, wrap(err)
