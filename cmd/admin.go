@@ -50,7 +50,7 @@ func (f *passwordFlag) read(ctx context.Context, c *cli, cmd *cobra.Command) (ap
 
 func newAdminCreateCommand(c *cli) *cobra.Command {
 	var (
-		f        localFlags
+		f        envFileFlag
 		password passwordFlag
 		in       api.NewAdmin
 	)
@@ -85,7 +85,7 @@ func newAdminCreateCommand(c *cli) *cobra.Command {
 
 func newAdminResetPasswordCommand(c *cli) *cobra.Command {
 	var (
-		f        localFlags
+		f        envFileFlag
 		password passwordFlag
 	)
 	cmd := &cobra.Command{

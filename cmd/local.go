@@ -11,26 +11,29 @@ import (
 	"github.com/heartlock/heartlock/pkg/server"
 )
 
-// localFlags are the flags of commands that run on the server itself and read
-// the server's settings.
-type localFlags struct {
-	envFile  string
-	logLevel string
-}
+// envFileFlag is the flag of every command that runs on the server itself and
+// reads the server's settings.
+type envFileFlag struct{ envFile string }
 
-func (f *localFlags) register(cmd *cobra.Command) {
+func (f *envFileFlag) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.envFile, "env-file", "", "read settings from this file instead of .env")
-	cmd.Flags().StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 }
 
 // options say where the settings are; flags are those that a command's own
 // flags give.
-func (f *localFlags) options(c *cli, flags map[string]string) config.Options {
+func (f *envFileFlag) options(c *cli, flags map[string]string) config.Options {
 	return config.Options{Dir: c.workDir, EnvFile: f.envFile, EnvFileSet: f.envFile != "", Environ: c.environ, Flags: flags}
 }
 
+// logLevelFlag is the flag of those that log.
+type logLevelFlag struct{ logLevel string }
+
+func (f *logLevelFlag) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+}
+
 // logger writes to standard error: for people on a terminal, as JSON elsewhere.
-func (f *localFlags) logger(c *cli, cmd *cobra.Command) (*slog.Logger, error) {
+func (f *logLevelFlag) logger(c *cli, cmd *cobra.Command) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil || strings.ContainsAny(f.logLevel, "+-") {
 		return nil, wrongUse(cmd, "--log-level must be debug, info, warn or error.")
@@ -48,7 +51,7 @@ func (c *cli) quiet() *slog.Logger {
 }
 
 // withInstance opens the server's database and key for one command.
-func (c *cli) withInstance(ctx context.Context, f *localFlags, do func(*server.Instance) error) error {
+func (c *cli) withInstance(ctx context.Context, f *envFileFlag, do func(*server.Instance) error) error {
 	cfg, err := config.LoadServer(f.options(c, nil))
 	if err != nil {
 		return err

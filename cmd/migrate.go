@@ -16,7 +16,7 @@ import (
 
 func newMigrateCommand(c *cli) *cobra.Command {
 	var check bool
-	f := &localFlags{}
+	f := &envFileFlag{}
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database's schema up to date",
@@ -41,7 +41,7 @@ A server does it by itself when it starts.` + exits(fault.Unavailable),
 }
 
 func newMigrateUpCommand(c *cli) *cobra.Command {
-	f := &localFlags{}
+	f := &envFileFlag{}
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Apply the migrations that the database lacks",
@@ -55,7 +55,7 @@ func newMigrateUpCommand(c *cli) *cobra.Command {
 
 func newMigrateStatusCommand(c *cli) *cobra.Command {
 	var asJSON bool
-	f := &localFlags{}
+	f := &envFileFlag{}
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "List the migrations and which are applied",
@@ -71,7 +71,7 @@ func newMigrateStatusCommand(c *cli) *cobra.Command {
 func newMigrateDownCommand(c *cli) *cobra.Command {
 	to := -1
 	var confirm string
-	f := &localFlags{}
+	f := &envFileFlag{}
 	cmd := &cobra.Command{
 		Use:   "down --to N",
 		Short: "Undo migrations",
@@ -97,7 +97,7 @@ before.` + exits(fault.Unavailable),
 }
 
 // withStore opens the server's database without looking at what is in it.
-func (c *cli) withStore(ctx context.Context, f *localFlags, do func(*store.Store) error) error {
+func (c *cli) withStore(ctx context.Context, f *envFileFlag, do func(*store.Store) error) error {
 	restrictFileModes()
 	cfg, err := config.LoadServer(f.options(c, nil))
 	if err != nil {
@@ -114,7 +114,7 @@ func (c *cli) withStore(ctx context.Context, f *localFlags, do func(*store.Store
 	return err
 }
 
-func (c *cli) migrateUp(ctx context.Context, f *localFlags) error {
+func (c *cli) migrateUp(ctx context.Context, f *envFileFlag) error {
 	return c.withStore(ctx, f, func(st *store.Store) error {
 		applied, err := st.Migrate(ctx)
 		c.sayMigrations("applied", applied)
@@ -131,7 +131,7 @@ func (c *cli) sayMigrations(what string, list []migrations.Migration) {
 	}
 }
 
-func (c *cli) checkMigrations(ctx context.Context, f *localFlags) error {
+func (c *cli) checkMigrations(ctx context.Context, f *envFileFlag) error {
 	return c.withStore(ctx, f, func(st *store.Store) error {
 		pending, err := st.Pending(ctx)
 		if err != nil || len(pending) == 0 {
@@ -142,7 +142,7 @@ func (c *cli) checkMigrations(ctx context.Context, f *localFlags) error {
 	})
 }
 
-func (c *cli) migrateDown(ctx context.Context, f *localFlags, to int) error {
+func (c *cli) migrateDown(ctx context.Context, f *envFileFlag, to int) error {
 	return c.withStore(ctx, f, func(st *store.Store) error {
 		undone, err := st.Down(ctx, to)
 		c.sayMigrations("undid", undone)
@@ -150,7 +150,7 @@ func (c *cli) migrateDown(ctx context.Context, f *localFlags, to int) error {
 	})
 }
 
-func (c *cli) migrateStatus(ctx context.Context, f *localFlags, asJSON bool) error {
+func (c *cli) migrateStatus(ctx context.Context, f *envFileFlag, asJSON bool) error {
 	return c.withStore(ctx, f, func(st *store.Store) error {
 		list, err := st.Status(ctx)
 		if err != nil {

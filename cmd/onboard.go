@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -21,7 +20,7 @@ import (
 )
 
 type onboardOptions struct {
-	localFlags
+	envFileFlag
 	password    passwordFlag
 	yes         bool
 	force       bool
@@ -71,10 +70,6 @@ save it, without it the stored secrets can not be read by anybody.` + exits(faul
 
 func (c *cli) onboard(ctx context.Context, cmd *cobra.Command, o *onboardOptions) error {
 	restrictFileModes()
-	log, err := o.logger(c, cmd)
-	if err != nil {
-		return err
-	}
 	cfg, err := config.LoadServer(o.options(c, nil))
 	if err != nil {
 		return err
@@ -86,7 +81,7 @@ func (c *cli) onboard(ctx context.Context, cmd *cobra.Command, o *onboardOptions
 	if err != nil {
 		return err
 	}
-	return c.finishOnboarding(ctx, o, cfg, in, log)
+	return c.finishOnboarding(ctx, o, cfg, in)
 }
 
 // onboardAnswers collects the answers: from the flags, and from the form for
@@ -192,7 +187,7 @@ func terminalType(environ []string) string {
 	return ""
 }
 
-func (c *cli) finishOnboarding(ctx context.Context, o *onboardOptions, cfg *config.Server, in api.OnboardRequest, log *slog.Logger) error {
+func (c *cli) finishOnboarding(ctx context.Context, o *onboardOptions, cfg *config.Server, in api.OnboardRequest) error {
 	name := ""
 	if o.login {
 		name = "heartlock onboard"
@@ -200,7 +195,7 @@ func (c *cli) finishOnboarding(ctx context.Context, o *onboardOptions, cfg *conf
 			name += " on " + host
 		}
 	}
-	answer, token, err := server.Onboard(ctx, cfg, in, name, log)
+	answer, token, err := server.Onboard(ctx, cfg, in, name, c.quiet())
 	if errors.Is(err, fault.NotFound) {
 		return fault.Wrap(fault.Conflict, err, "This server is set up already. To add an administrator, run `heartlock admin create`.")
 	}

@@ -21,6 +21,8 @@ func serverCommands() []func(*cli) *cobra.Command {
 	return []func(*cli) *cobra.Command{
 		newServeCommand,
 		newOnboardCommand,
+		newCheckCommand,
+		newConfigCommand,
 		newMigrateCommand,
 		newAdminCommand,
 		newGenkeyCommand,

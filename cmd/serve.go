@@ -16,7 +16,8 @@ import (
 )
 
 type serveOptions struct {
-	localFlags
+	envFileFlag
+	logLevelFlag
 	listen    string
 	noMigrate bool
 }
@@ -43,7 +44,8 @@ It stops on SIGTERM or an interrupt when the requests in flight have ended.` + e
 			return c.serve(cmd.Context(), o, log)
 		},
 	}
-	o.register(cmd)
+	o.envFileFlag.register(cmd)
+	o.logLevelFlag.register(cmd)
 	cmd.Flags().StringVar(&o.listen, "listen", "", "address to listen on, host:port (default 127.0.0.1:8082 with DEBUG=True, else 0.0.0.0:8082)")
 	cmd.Flags().BoolVar(&o.noMigrate, "no-migrate", false, "do not migrate the database; fail if that is needed")
 	return cmd

@@ -8,10 +8,11 @@ import (
 	"strings"
 )
 
-// Finding is something that a production server should not be run with.
+// Finding is something that a server should not be run with.
 type Finding struct {
 	Variable string // the variable or file
 	Message  string // what is wrong and what to do; never a secret
+	Advice   bool   // it works and is not dangerous, but better is possible
 }
 
 // deployCheck collects findings.
@@ -21,7 +22,11 @@ type deployCheck struct {
 }
 
 func (c *deployCheck) found(variable, message string) {
-	c.findings = append(c.findings, Finding{variable, message})
+	c.findings = append(c.findings, Finding{Variable: variable, Message: message})
+}
+
+func (c *deployCheck) advise(variable, message string) {
+	c.findings = append(c.findings, Finding{Variable: variable, Message: message, Advice: true})
 }
 
 // DeployFindings holds the settings to what a production server needs, DEBUG=True
@@ -33,6 +38,18 @@ func (s *Server) DeployFindings() []Finding {
 	c.transport()
 	c.database()
 	c.mailAndOIDC()
+	c.files()
+	return c.findings
+}
+
+// StorageFindings is the part of [Server.DeployFindings] that holds for every
+// server, a development server included: other users must not reach its files
+// or listen to its database connection, and SQLite must not lie on a network
+// file system.
+func (s *Server) StorageFindings() []Finding {
+	c := &deployCheck{server: s}
+	c.networkFilesystem()
+	c.databaseConnection()
 	c.files()
 	return c.findings
 }
@@ -77,9 +94,9 @@ func (c *deployCheck) transport() {
 	}
 	switch {
 	case security.HSTSSeconds == 0:
-		c.found(varHSTSSeconds, "It is 0; browsers are not told to insist on https.")
+		c.advise(varHSTSSeconds, "It is 0; browsers are not told to insist on https.")
 	case security.HSTSSeconds < preloadSeconds && security.HSTSPreload:
-		c.found(varHSTSSeconds, "It is below 31536000 (one year), which SECURE_HSTS_PRELOAD=True needs; raise it, or set SECURE_HSTS_PRELOAD=False.")
+		c.advise(varHSTSSeconds, "It is below 31536000 (one year), which SECURE_HSTS_PRELOAD=True needs; raise it, or set SECURE_HSTS_PRELOAD=False.")
 	}
 	if !security.SessionCookieSecure {
 		c.found(varSessionSecure, "The session cookie is sent over plain http too.")
@@ -95,15 +112,15 @@ func (c *deployCheck) transport() {
 }
 
 func (c *deployCheck) database() {
-	d := c.server.Database
-	if d.Engine == SQLite {
-		if d.InMemory {
-			c.found(varDatabaseURL, "The database is in memory and gone after a restart.")
-		} else if name := networkFilesystem(existingParent(d.Path)); name != "" {
-			c.found(varDatabaseURL, "The SQLite database lies on a network file system ("+name+"), whose locks can not be relied on; use a local disk or PostgreSQL.")
-		}
-		return
+	if c.server.Database.InMemory {
+		c.found(varDatabaseURL, "The database is in memory and gone after a restart.")
 	}
+	c.networkFilesystem()
+	c.databaseConnection()
+}
+
+func (c *deployCheck) databaseConnection() {
+	d := c.server.Database
 	remote := false
 	for _, h := range d.Hosts {
 		remote = remote || !h.isLocal()
@@ -117,21 +134,31 @@ func (c *deployCheck) database() {
 	}
 }
 
+func (c *deployCheck) networkFilesystem() {
+	d := c.server.Database
+	if d.Engine != SQLite || d.InMemory {
+		return
+	}
+	if name := networkFilesystem(existingParent(d.Path)); name != "" {
+		c.found(varDatabaseURL, "The SQLite database lies on a network file system ("+name+"), whose locks can not be relied on; use a local disk or PostgreSQL.")
+	}
+}
+
 func (c *deployCheck) mailAndOIDC() {
 	m := c.server.Mail
 	switch {
 	case m.Backend == MailSMTP && m.TLS == MailTLSNone && !isLoopback(m.Host):
 		c.found(varEmailTLS, "Mail is sent unencrypted; set EMAIL_USE_TLS or EMAIL_USE_SSL to True.")
 	case m.Backend == MailDisabled:
-		c.found(varEmailHost, "It is not set; no invitations can be sent.")
+		c.advise(varEmailHost, "It is not set; no invitations can be sent.")
 	case m.Backend != MailSMTP:
-		c.found(varEmailBackend, "Mail goes to "+string(m.Backend)+" instead of to people.")
+		c.advise(varEmailBackend, "Mail goes to "+string(m.Backend)+" instead of to people.")
 	}
 	if (m.User == "") != !m.Password.IsSet() {
-		c.found(varEmailUser, "Only one of EMAIL_HOST_USER and EMAIL_HOST_PASSWORD is set.")
+		c.advise(varEmailUser, "Only one of EMAIL_HOST_USER and EMAIL_HOST_PASSWORD is set.")
 	}
 	if missing := c.server.OIDC.Missing; len(missing) > 0 {
-		c.found(varOIDCEnable, "It is True, but "+strings.Join(missing, ", ")+" is not set; single sign-on is off.")
+		c.advise(varOIDCEnable, "It is True, but "+strings.Join(missing, ", ")+" is not set; single sign-on is off.")
 	}
 }
 

@@ -28,6 +28,16 @@ type Instance struct {
 
 // OpenStore opens the database that the settings name. It does not migrate.
 func OpenStore(ctx context.Context, cfg *config.Server) (*store.Store, error) {
+	return store.Open(ctx, storeOptions(cfg))
+}
+
+// InspectStore opens the database that the settings name to look at it alone:
+// see store.OpenReadOnly.
+func InspectStore(ctx context.Context, cfg *config.Server) (*store.Store, error) {
+	return store.OpenReadOnly(ctx, storeOptions(cfg))
+}
+
+func storeOptions(cfg *config.Server) store.Options {
 	d := cfg.Database
 	o := store.Options{
 		Engine: store.SQLite, Path: d.Path, InMemory: d.InMemory, BusyTimeout: d.Timeout, Synchronous: d.Synchronous,
@@ -35,7 +45,7 @@ func OpenStore(ctx context.Context, cfg *config.Server) (*store.Store, error) {
 	if d.Engine == config.Postgres {
 		o = store.Options{Engine: store.PostgreSQL, DSN: d.PostgresDSN(), ConnMaxAge: d.Options.ConnMaxAge}
 	}
-	return store.Open(ctx, o)
+	return o
 }
 
 // Open opens the database, migrates it if asked to, finds the encryption key and

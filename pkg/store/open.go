@@ -84,12 +84,8 @@ type Store struct {
 // later; a file that is no database is [ErrCorrupt]. A SQLite file that another
 // process keeps locked is waited for as long as ctx allows.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	if o.Migrations == nil {
-		list, err := migrations.For(o.Engine.String())
-		if err != nil {
-			return nil, err
-		}
-		o.Migrations = list
+	if err := o.chooseMigrations(); err != nil {
+		return nil, err
 	}
 	switch o.Engine {
 	case SQLite:
@@ -99,6 +95,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	default:
 		return nil, fault.Newf(fault.Usage, "There is no database engine %d.", o.Engine)
 	}
+}
+
+// chooseMigrations takes those of this binary where none are given.
+func (o *Options) chooseMigrations() (err error) {
+	if o.Migrations == nil {
+		o.Migrations, err = migrations.For(o.Engine.String())
+	}
+	return err
 }
 
 // newStore puts the parts together; dialect must be of the same engine.

@@ -20,22 +20,13 @@ var errNoKey = fault.New(fault.Unavailable, "No encryption key is configured.")
 // hold, and enters the sealing key into the database's list before the first
 // value is sealed with it. Without a ring it only looks whether one is missing.
 func (v *Vault) checkKeys(ctx context.Context) error {
-	known, err := v.store.EncryptionKeys(ctx)
-	if err != nil {
-		return err
-	}
-	if v.ring == nil {
-		return missingRing(known)
-	}
-	if err := checkKnown(known, v.ring); err != nil {
+	known, err := compareKeys(ctx, v.store, v.ring)
+	if err != nil || v.ring == nil {
 		return err
 	}
 	seal := v.ring.SealFingerprint()
 	if slices.ContainsFunc(known, func(k store.EncryptionKey) bool { return k.Fingerprint == seal }) {
 		return nil
-	}
-	if err := v.refuseForeignData(ctx, known); err != nil {
-		return err
 	}
 	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		return v.enterKey(ctx, tx)
@@ -44,6 +35,22 @@ func (v *Vault) checkKeys(ctx context.Context) error {
 		return v.checkKeys(ctx)
 	}
 	return err
+}
+
+// compareKeys reads the database's list of keys and reports what keeps a vault
+// with this ring, which may be nil, from being opened over it.
+func compareKeys(ctx context.Context, st *store.Store, ring *keyring.Ring) ([]store.EncryptionKey, error) {
+	known, err := st.EncryptionKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(known) == 0 {
+		return nil, refuseForeignData(ctx, st)
+	}
+	if ring == nil {
+		return known, missingRing(known)
+	}
+	return known, checkKnown(known, ring)
 }
 
 // enterKey adds the sealing key to the database's list.
@@ -59,11 +66,8 @@ func (v *Vault) enterKey(ctx context.Context, tx store.Tx) error {
 
 // refuseForeignData keeps a key from being adopted by a database that holds
 // values but no list of keys: nobody could say which key they need.
-func (v *Vault) refuseForeignData(ctx context.Context, known []store.EncryptionKey) error {
-	if len(known) > 0 {
-		return nil
-	}
-	sealed, err := v.store.HasSealed(ctx)
+func refuseForeignData(ctx context.Context, st *store.Store) error {
+	sealed, err := st.HasSealed(ctx)
 	if err != nil || !sealed {
 		return err
 	}
@@ -71,9 +75,6 @@ func (v *Vault) refuseForeignData(ctx context.Context, known []store.EncryptionK
 }
 
 func missingRing(known []store.EncryptionKey) error {
-	if len(known) == 0 {
-		return nil
-	}
 	return fault.New(fault.Usage, fmt.Sprintf(
 		"The database holds values encrypted with key %s, but no encryption key is configured. Set HEARTLOCK_ENCRYPTION_KEY to that key, or put back the file that held it. No new key was generated.",
 		fingerprints(known)))
@@ -83,7 +84,12 @@ func missingRing(known []store.EncryptionKey) error {
 func checkKnown(known []store.EncryptionKey, ring *keyring.Ring) error {
 	var missing []store.EncryptionKey
 	for _, k := range known {
-		if !ring.VerifyCheck(k.CheckToken, k.Fingerprint) {
+		switch {
+		case ring.VerifyCheck(k.CheckToken, k.Fingerprint):
+		case slices.Contains(ring.Fingerprints(), k.Fingerprint):
+			return fault.New(fault.Usage, fmt.Sprintf(
+				"The database's record of key %s is damaged: the configured key does not open it. Restore the database from a backup.", k.Fingerprint))
+		default:
 			missing = append(missing, k)
 		}
 	}

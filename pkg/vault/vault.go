@@ -65,7 +65,7 @@ type Vault struct {
 }
 
 // New makes a vault over a migrated database. If there is a ring, its keys are
-// checked against the database first: see CheckKeys.
+// checked against the database first: see [CheckKeys].
 func New(ctx context.Context, o Options) (*Vault, error) {
 	v := &Vault{
 		store: o.Store, recorder: o.Recorder, ring: o.Ring,
