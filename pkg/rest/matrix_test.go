@@ -1,0 +1,158 @@
+package rest_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/heartlocktest"
+	"github.com/heartlock/heartlock/pkg/rest"
+	"github.com/heartlock/heartlock/pkg/vault"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const matrixFile = "testdata/matrix.golden"
+
+// expected is the status that the policy's line for a route asks for. It reads
+// the table and knows nothing of how the server decides.
+func expected(t *testing.T, r rest.Route, caller string, protected bool) int {
+	t.Helper()
+	rule, ok := vault.RuleFor(r.Action)
+	if !ok {
+		t.Fatalf("%s: the policy has no line for %s", name(r), r.Action)
+	}
+	success := r.Status
+	if s := examples[name(r)].status; s != 0 {
+		success = s
+	}
+	service := map[string]api.Access{"read-token": api.AccessRead, "write-token": api.AccessWrite, "foreign-token": api.AccessWrite}
+	access, isService := service[caller]
+	switch {
+	case rule.Open:
+		return success
+	case caller == "anonymous":
+		return 401
+	case isService && rule.Token == "", caller == "owner-token" && rule.SessionOnly:
+		return 403
+	case !strings.Contains(r.Path, "{project}"):
+		return success
+	case caller == "outsider", caller == "foreign-token":
+		return 404
+	case isService && !access.AtLeast(rule.Token):
+		return 403
+	case isService:
+		return success
+	}
+	need := rule.Role
+	if protected && rule.ProtectedRole != "" {
+		need = rule.ProtectedRole
+	}
+	if !roles[strings.TrimSuffix(caller, "-token")].AtLeast(need) {
+		return 403
+	}
+	return success
+}
+
+// TestRoleMatrix calls every route as everybody, on either engine, and compares
+// with the policy table and with a file that a person has read. What is refused
+// must change nothing.
+func TestRoleMatrix(t *testing.T) {
+	want := goldenMatrix(t)
+	if *update {
+		if err := os.WriteFile(matrixFile, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile(matrixFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(golden), want); diff != "" {
+		t.Fatalf("the policy is not the one that was read last; if it should be, run with -update and read the difference:\n%s", diff)
+	}
+	heartlocktest.EachEngine(t, func(t *testing.T, s *heartlocktest.Server, owner *heartlocktest.Caller) {
+		w := newWorld(t, s, owner)
+		for _, r := range rest.Routes() {
+			for _, caller := range callerNames {
+				w.try(r, caller, false)
+				if strings.Contains(r.Path, "{environment}") {
+					w.try(r, caller, true)
+				}
+			}
+		}
+	})
+}
+
+// try makes one request of the matrix.
+func (w *world) try(r rest.Route, caller string, protected bool) {
+	w.t.Helper()
+	environment := "development"
+	if protected {
+		environment = "production"
+	}
+	path, body := w.request(r, caller, environment)
+	before := w.s.State()
+	answer := w.callers[caller].Call(r.Method, path, body)
+	want := expected(w.t, r, caller, protected)
+	if answer.Status != want {
+		w.t.Errorf("%s (%s) as %s: %d, want %d: %.200s", name(r), environment, caller, answer.Status, want, answer.Body)
+	}
+	if answer.Status >= 400 {
+		answer.WantProblem(answer.Status)
+	}
+	if answer.Status >= 400 || r.Method == "GET" {
+		if diff := cmp.Diff(before, w.s.State()); diff != "" {
+			w.t.Errorf("%s as %s answered %d and changed the database:\n%s", name(r), caller, answer.Status, diff)
+		}
+		return
+	}
+	if examples[name(r)].endsSessions {
+		w.restore(caller)
+	}
+	if r.Method != "GET" && strings.Contains(r.Path, "{project}") {
+		w.build()
+	}
+}
+
+// restore gives the caller the credentials back that his request has ended.
+func (w *world) restore(caller string) {
+	if c := w.callers[caller]; caller == "anonymous" {
+		w.callers[caller] = w.s.Anonymous()
+	} else if c.UserID != "" && c.Bearer == "" {
+		w.signIn(caller)
+	}
+}
+
+// goldenMatrix is the matrix as a table.
+func goldenMatrix(t *testing.T) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-72s", "# who gets what: made from the policy, read by people")
+	for _, c := range callerNames {
+		fmt.Fprintf(&b, " %s", c)
+	}
+	b.WriteString("\n")
+	line := func(r rest.Route, protected bool) {
+		label := name(r)
+		if protected {
+			label += " (protected)"
+		}
+		fmt.Fprintf(&b, "%-72s", label)
+		for _, c := range callerNames {
+			fmt.Fprintf(&b, " %-*d", len(c), expected(t, r, c, protected))
+		}
+		b.WriteString("\n")
+	}
+	for _, r := range rest.Routes() {
+		line(r, false)
+		if strings.Contains(r.Path, "{environment}") {
+			line(r, true)
+		}
+	}
+	return b.String()
+}
