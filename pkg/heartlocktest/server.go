@@ -293,3 +293,13 @@ func (b *LogBuffer) String() string {
 
 // Contains reports whether the log holds the text.
 func (b *LogBuffer) Contains(text string) bool { return strings.Contains(b.String(), text) }
+
+// Eventually waits until what another goroutine or process does is to be seen.
+func Eventually(tb testing.TB, what string, seen func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !seen(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatalf("it never came to pass that %s", what)
+		}
+	}
+}
