@@ -42,7 +42,7 @@ func (f *passwordFlag) read(ctx context.Context, c *cli, cmd *cobra.Command) (ap
 		return password, err
 	}
 	again, err := c.askHidden(ctx, "Again: ")
-	if err == nil && again != password {
+	if err == nil && !again.Equal(password) {
 		err = fault.New(fault.Usage, "The two passwords differ.")
 	}
 	return password, err

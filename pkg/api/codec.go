@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
 	"strings"
 	"time"
 
@@ -36,7 +35,7 @@ var (
 	)
 	encodeOptions = json.JoinOptions(
 		json.WithMarshalers(json.MarshalToFunc(func(e *jsontext.Encoder, v Value) error {
-			return e.WriteToken(jsontext.String(v.text))
+			return e.WriteToken(jsontext.String(v.Reveal()))
 		})),
 		json.FormatNilSliceAsNull(false),
 	)
@@ -173,16 +172,21 @@ func kindName(t reflect.Type) string {
 	}
 }
 
-// safeName matches what our own field names and secret keys look like; other
-// names are left out of an error, as a value may have slipped into their place.
-var safeName = regexp.MustCompile(`^(?:[a-z_]{1,40}|[A-Z][A-Z0-9_]{0,63}|[0-9]{1,5})$`)
+// safeName reports whether a name looks like our own fields, a secret's key or
+// an index. Other names are left out of an error, as a value may have slipped
+// into their place.
+func safeName(name string) bool {
+	isField := func(c byte) bool { return isLower(c) || c == '_' }
+	isKey := func(c byte) bool { return isKeyByte(c) && !isLower(c) }
+	return name != "" && len(name) <= 64 && (only(name, isField) || only(name, isKey))
+}
 
 // location spells a JSON pointer (RFC 6901) as "body.admin.email".
 func location(p jsontext.Pointer) string {
 	var b strings.Builder
 	b.WriteString("body")
 	for name := range p.Tokens() {
-		if !safeName.MatchString(name) {
+		if !safeName(name) {
 			name = "…"
 		}
 		b.WriteString("." + name)

@@ -13,18 +13,33 @@ const redacted = "[redacted]"
 
 // Value is text that must not be seen by accident: a secret's value, a password
 // or a token. Printing, logging or marshalling it gives "[redacted]"; the text
-// comes out through Reveal, and onto the wire through Encode. Values are
-// comparable; the zero Value is the empty text.
-type Value struct{ text string }
+// comes out through Reveal, and onto the wire through Encode. The zero Value is
+// the empty text. Values are compared with Equal.
+//
+// The text stands behind a pointer because fmt does not ask an unexported field
+// how it wants to be printed: it shows what is in there, which is an address.
+type Value struct {
+	_    [0]func() // not comparable with ==, which would compare the addresses
+	text *string
+}
 
 // NewValue hides text in a Value.
-func NewValue(text string) Value { return Value{text} }
+func NewValue(text string) Value { return Value{text: &text} }
 
 // Reveal returns the text. Call it only where the text is used.
-func (v Value) Reveal() string { return v.text }
+func (v Value) Reveal() string {
+	if v.text == nil {
+		return ""
+	}
+	return *v.text
+}
 
 // Len is the length of the text in bytes.
-func (v Value) Len() int { return len(v.text) }
+func (v Value) Len() int { return len(v.Reveal()) }
+
+// Equal reports whether two values hold the same text. It takes longer the more
+// they agree: credentials are compared by their digests instead.
+func (v Value) Equal(other Value) bool { return v.Reveal() == other.Reveal() }
 
 // String returns "[redacted]".
 func (Value) String() string { return redacted }
@@ -55,7 +70,8 @@ func (v *Value) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if err != nil {
 		return err
 	}
-	v.text = token.String()
+	text := token.String()
+	v.text = &text
 	return nil
 }
 

@@ -82,7 +82,7 @@ func (s *TokenStore) Delete(origin string) error {
 // reports whether it did.
 func (s *TokenStore) DeleteRefused(origin string, refused api.Value) (deleted bool, err error) {
 	err = s.deleteWhere(origin, func(t StoredToken) bool {
-		deleted = t.Token == refused
+		deleted = t.Token.Equal(refused)
 		return deleted
 	})
 	return deleted && err == nil, err

@@ -43,7 +43,7 @@ func TestTokenStore(t *testing.T) {
 		}
 	}
 	wantToken(t, s, one, "hlp_1")
-	if got, _, _ := s.Get(two); got != entry("hlp_2") {
+	if got, _, _ := s.Get(two); !got.Token.Equal(entry("hlp_2").Token) || !got.SavedAt.Equal(entry("hlp_2").SavedAt) {
 		t.Errorf("got %+v", got)
 	}
 	if deleted, err := s.DeleteRefused(one, api.NewValue("hlp_older")); deleted || err != nil {

@@ -267,7 +267,7 @@ func (v *Vault) planValue(c *change, present *store.Secret, value *api.Value) er
 	if v.ring == nil {
 		return errNoKey
 	}
-	if former, err := v.open(present); err == nil && former == *value {
+	if former, err := v.open(present); err == nil && former.Equal(*value) {
 		return nil
 	}
 	c.effect = updated
