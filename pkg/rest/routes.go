@@ -118,10 +118,6 @@ type (
 	idRef struct {
 		ID string `path:"id" doc:"Id."`
 	}
-	page struct {
-		Limit  int    `query:"limit" doc:"Results a page, at most 1000; default 100."`
-		Cursor string `query:"cursor" doc:"The next of the page before."`
-	}
 	precondition struct {
 		Match vault.Match `header:"If-Match" doc:"Only if the state is still this one: the ETag of a list or secret, or *."`
 	}
@@ -187,16 +183,24 @@ func changePassword(c *call, in withBody[api.ChangePassword]) (empty, error) {
 	return empty{}, c.startSession(token)
 }
 
-func listSessions(c *call, _ nothing) (api.Page[api.Session], error) {
-	return c.api.vault.Sessions(c, c.who)
+func listSessions(c *call, in page) (api.Page[api.Session], error) {
+	all, err := c.api.vault.Sessions(c, c.who)
+	if err != nil {
+		return all, err
+	}
+	return cut(all, in, func(s api.Session) string { return s.ID })
 }
 
 func endSession(c *call, in idRef) (empty, error) {
 	return empty{}, c.api.vault.EndSession(c, c.who, in.ID)
 }
 
-func listOwnTokens(c *call, _ nothing) (api.Page[api.PersonalToken], error) {
-	return c.api.vault.OwnTokens(c, c.who)
+func listOwnTokens(c *call, in page) (api.Page[api.PersonalToken], error) {
+	all, err := c.api.vault.OwnTokens(c, c.who)
+	if err != nil {
+		return all, err
+	}
+	return cut(all, in, func(t api.PersonalToken) string { return t.ID })
 }
 
 func createOwnToken(c *call, in withBody[api.CreatePersonalToken]) (api.PersonalToken, error) {
@@ -231,8 +235,16 @@ func deleteProject(c *call, in projectRef) (empty, error) {
 	return empty{}, c.api.vault.DeleteProject(c, c.who, in.Project)
 }
 
-func listEnvironments(c *call, in projectRef) (api.Page[api.Environment], error) {
-	return c.api.vault.Environments(c, c.who, in.Project)
+func listEnvironments(c *call, in struct {
+	projectRef
+	page
+},
+) (api.Page[api.Environment], error) {
+	all, err := c.api.vault.Environments(c, c.who, in.Project)
+	if err != nil {
+		return all, err
+	}
+	return cut(all, in.page, func(e api.Environment) string { return e.ID })
 }
 
 func createEnvironment(c *call, in struct {
@@ -339,8 +351,16 @@ func deleteSecret(c *call, in struct {
 	return empty{}, c.api.vault.DeleteSecret(c, c.who, in.ref(), in.Match)
 }
 
-func listTokens(c *call, in projectRef) (api.Page[api.ServiceToken], error) {
-	return c.api.vault.ServiceTokens(c, c.who, in.Project)
+func listTokens(c *call, in struct {
+	projectRef
+	page
+},
+) (api.Page[api.ServiceToken], error) {
+	all, err := c.api.vault.ServiceTokens(c, c.who, in.Project)
+	if err != nil {
+		return all, err
+	}
+	return cut(all, in.page, func(t api.ServiceToken) string { return t.ID })
 }
 
 func createToken(c *call, in struct {
