@@ -7,7 +7,7 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint fmt build completions
+.PHONY: help run test check lint fmt build bench completions
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ fmt: ## put every Go file into its right format
 
 build: ## build bin/heartlock: static, without paths, with its version
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/heartlock .
+
+bench: ## measure the server against a bare one, in four minutes (ARGS="-quick", "-help")
+	@go run ./pkg/heartlocktest/bench $(ARGS)
 
 completions: ## write completions/ anew, after a command or a flag changed
 	@scripts/completions.sh

@@ -70,7 +70,7 @@ var libraries = []library{
 	{"github.com/jackc/pgx", []string{"pkg/store", harness}, true, "SQL is written in one place"},
 	{"modernc.org/sqlite", []string{"pkg/store", harness}, false, "SQL is written in one place"},
 	{"database/sql", []string{"pkg/store", harness}, true, "SQL is written in one place"},
-	{"github.com/fernet/fernet-go", []string{"pkg/keyring"}, true, "keyring guards the calls that panic or accept garbage"},
+	{"github.com/fernet/fernet-go", []string{"pkg/keyring", harness}, true, "keyring guards the calls that panic or accept garbage"},
 	{"golang.org/x/oauth2", []string{"pkg/oidc"}, false, "single sign-on is in one place"},
 	{"html/template", []string{"pkg/web", "pkg/mail"}, true, "pages and mail are the only HTML"},
 	{"text/template", []string{"pkg/mail"}, true, "what is shown in a browser needs html/template"},
