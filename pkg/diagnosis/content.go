@@ -14,7 +14,7 @@ func (e *examination) content(ctx context.Context, st *store.Store) {
 	onboarded, err := st.OnboardedAt(ctx)
 	switch {
 	case err != nil:
-		e.failed(subjectSetup, "", err)
+		e.failed(subjectSetup, err)
 		return
 	case onboarded == nil:
 		e.found(Warning, subjectSetup, "The first run is not finished: there is no administrator. Run `heartlock onboard`.")
@@ -33,12 +33,12 @@ func (e *examination) key(ctx context.Context, st *store.Store) (*keyring.Ring, 
 	if keys := e.config.EncryptionKey.Keys; len(keys) > 0 {
 		var err error
 		if ring, err = keyring.NewRing(keys[0], keys[1:]...); err != nil {
-			e.failed(subjectKey, "", err)
+			e.failed(subjectKey, err)
 			return nil, false
 		}
 	}
 	if err := vault.CheckKeys(ctx, st, ring); err != nil {
-		e.failed(subjectKey, "", err)
+		e.failed(subjectKey, err)
 		return nil, false
 	}
 	if ring != nil {
@@ -53,7 +53,7 @@ func (e *examination) key(ctx context.Context, st *store.Store) (*keyring.Ring, 
 func (e *examination) values(ctx context.Context, st *store.Store, ring *keyring.Ring) {
 	check, err := vault.CheckValues(ctx, st, ring, e.options.DecryptAll)
 	if err != nil {
-		e.failed(subjectValues, "", err)
+		e.failed(subjectValues, err)
 		return
 	}
 	for _, d := range check.Damaged {

@@ -32,7 +32,7 @@ func (e *examination) database(ctx context.Context) {
 		e.found(Warning, subjectDatabase, "There is no database at "+e.config.Database.Path+" yet. `heartlock onboard` or `heartlock serve` makes it; if there should be one, this is the wrong directory or DATABASE_URL.")
 		return
 	case err != nil:
-		e.failed(subjectDatabase, "It can not be opened. ", err)
+		e.failed(subjectDatabase, err)
 		return
 	}
 	defer func() { _ = st.Close() }() // it was only read
@@ -42,17 +42,18 @@ func (e *examination) database(ctx context.Context) {
 	}
 }
 
-// failed reports that something could not be looked at. The message of a fault
-// is for people; the text of anything else is all there is.
-func (e *examination) failed(subject, prefix string, err error) {
+// failed reports that something could not be looked at. A fault says it in words
+// for people; whoever runs this may see the cause too, which helps to mend it.
+func (e *examination) failed(subject string, err error) {
 	text := err.Error()
-	if fault.KindOf(err) == fault.Unavailable || fault.As(err) == nil {
-		text = fault.Detail(err) // who runs this has the database's address
-	}
-	if errors.Is(err, store.ErrCorrupt) {
+	f := fault.As(err)
+	switch {
+	case errors.Is(err, store.ErrCorrupt):
 		text = damaged
+	case f != nil && f.Kind == fault.Unavailable && f.Cause != nil:
+		text = strings.TrimSuffix(f.Message, ".") + ": " + strings.Join(strings.Fields(f.Cause.Error()), " ")
 	}
-	e.found(Error, subject, prefix+text)
+	e.found(Error, subject, text)
 }
 
 const damaged = "The database is damaged. Stop the server, keep the files as they are, and restore a backup."
@@ -61,7 +62,7 @@ const damaged = "The database is damaged. Stop the server, keep the files as the
 func (e *examination) engine(ctx context.Context, st *store.Store) {
 	version, err := st.Version(ctx)
 	if err != nil {
-		e.failed(subjectDatabase, "", err)
+		e.failed(subjectDatabase, err)
 		return
 	}
 	if st.Engine() == store.PostgreSQL {
@@ -74,7 +75,7 @@ func (e *examination) engine(ctx context.Context, st *store.Store) {
 	damage, err := st.QuickCheck(ctx)
 	switch {
 	case err != nil:
-		e.failed(subjectDatabase, "", err)
+		e.failed(subjectDatabase, err)
 	case len(damage) > 0:
 		e.found(Error, subjectDatabase, fmt.Sprintf("%s SQLite's quick_check says: %s.", damaged, strings.Join(damage, "; ")))
 	case !st.SupportedVersion(version):
@@ -88,7 +89,7 @@ func (e *examination) engine(ctx context.Context, st *store.Store) {
 func (e *examination) postgres(ctx context.Context, st *store.Store) {
 	risky, err := st.RiskySettings(ctx)
 	if err != nil {
-		e.failed(subjectDatabase, "", err)
+		e.failed(subjectDatabase, err)
 		return
 	}
 	for _, setting := range risky {
@@ -97,7 +98,7 @@ func (e *examination) postgres(ctx context.Context, st *store.Store) {
 	difference, err := st.ClockDifference(ctx)
 	switch {
 	case err != nil:
-		e.failed(subjectClock, "", err)
+		e.failed(subjectClock, err)
 	case difference.Abs() > largestClockDifference:
 		e.found(Error, subjectClock, fmt.Sprintf("PostgreSQL's clock is %s ours by %s; synchronise both (NTP).", side(difference), difference.Abs().Round(time.Second)))
 	default:
@@ -117,12 +118,12 @@ func side(difference time.Duration) string {
 func (e *examination) schema(ctx context.Context, st *store.Store) bool {
 	pending, err := st.Pending(ctx)
 	if err != nil {
-		e.failed(subjectSchema, "", err)
+		e.failed(subjectSchema, err)
 		return false
 	}
 	status, err := st.Status(ctx)
 	if err != nil {
-		e.failed(subjectSchema, "", err)
+		e.failed(subjectSchema, err)
 		return false
 	}
 	switch {
