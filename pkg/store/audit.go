@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -177,8 +179,10 @@ func (r *Recorder) write(batch []entry) error {
 		if err := tx.InsertAuditEvents(ctx, events); err != nil {
 			return err
 		}
-		for _, t := range touches {
-			if err := tx.ApplyTouch(ctx, t); err != nil {
+		// In one order: two servers that note the same two tokens the other way
+		// round would wait for each other.
+		for _, id := range slices.Sorted(maps.Keys(touches)) {
+			if err := tx.ApplyTouch(ctx, touches[id]); err != nil {
 				return err
 			}
 		}

@@ -23,6 +23,7 @@ import (
 //	ann has a session
 type world struct {
 	*store.Store
+	options       store.Options
 	ann, bob      store.User
 	shop, lab     store.Project
 	shopDev       store.Environment
@@ -38,7 +39,9 @@ func eachWorld(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
 	eachEngine(t, func(t *testing.T, o store.Options) {
 		o.Migrations = nil // those of this binary
-		test(t, newWorld(t, migrated(t, o)))
+		w := newWorld(t, migrated(t, o))
+		w.options = o
+		test(t, w)
 	})
 }
 
