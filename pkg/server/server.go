@@ -206,6 +206,7 @@ func (s *Server) mount(apiHandler http.Handler) http.Handler {
 
 // ServeHTTP hands a request to the instance in service.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = r.WithContext(r.Context()) // net/http looks at the body of its own request when it has to cut one off
 	r.Body = http.MaxBytesReader(w, r.Body, largestBody)
 	now := s.acquire()
 	if now == nil {

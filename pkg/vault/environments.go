@@ -128,7 +128,7 @@ func (v *Vault) UpdateEnvironment(ctx context.Context, p Principal, ref Environm
 				return err
 			}
 		}
-		if _, err := nameAndSlug(row.Name, row.Slug); err != nil {
+		if err := checkNameAndSlug(row.Name, row.Slug); err != nil {
 			return err
 		}
 		if row.Position < 0 || row.Position > 10_000 {

@@ -122,7 +122,7 @@ func (v *Vault) UpdateProject(ctx context.Context, p Principal, ref string, in a
 		assign(&project.Name, in.Name)
 		assign(&project.Slug, in.Slug)
 		assign(&project.Description, in.Description)
-		if _, err := nameAndSlug(project.Name, project.Slug); err != nil {
+		if err := checkNameAndSlug(project.Name, project.Slug); err != nil {
 			return err
 		}
 		if problem := api.CheckText(project.Description); problem != "" {
@@ -154,21 +154,25 @@ func (v *Vault) DeleteProject(ctx context.Context, p Principal, ref string) erro
 
 // nameAndSlug checks both, and makes the slug from the name if it is empty.
 func nameAndSlug(name, slug string) (string, error) {
-	if problem := api.CheckName(name); problem != "" {
-		return "", fault.InvalidField("body.name", problem)
-	}
-	if slug == "" {
+	if slug == "" && api.CheckName(name) == "" {
 		if slug = api.Slugify(name); slug == "" {
 			return "", fault.InvalidField("body.slug", "is needed: the name has no letters or digits to make one from")
 		}
 	}
+	return slug, checkNameAndSlug(name, slug)
+}
+
+func checkNameAndSlug(name, slug string) error {
+	if problem := api.CheckName(name); problem != "" {
+		return fault.InvalidField("body.name", problem)
+	}
 	if problem := api.CheckSlug(slug); problem != "" {
-		return "", fault.InvalidField("body.slug", problem)
+		return fault.InvalidField("body.slug", problem)
 	}
 	if store.IsID(slug) { // else a slug could stand for another object's id
-		return "", fault.InvalidField("body.slug", "must not look like an id")
+		return fault.InvalidField("body.slug", "must not look like an id")
 	}
-	return slug, nil
+	return nil
 }
 
 // taken words the conflict of a slug.
