@@ -80,9 +80,6 @@ func (e *edge) check(r *http.Request) error {
 	if ambiguous(r.URL.EscapedPath()) {
 		return fault.New(fault.NotFound, "Not found.")
 	}
-	if r.Method == http.MethodTrace || r.Method == http.MethodConnect {
-		return fault.New(fault.MethodNotAllowed, "This server does not take this method.")
-	}
 	return nil
 }
 

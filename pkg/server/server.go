@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -190,18 +191,29 @@ func (s *Server) retire(i *Instance) {
 	}
 }
 
-// mount puts the API beside the server's one page.
+// mount puts the API beside the server's one page. Nothing is redirected to a
+// better path: a program would send its credentials twice.
 func (s *Server) mount(apiHandler http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle(api.Prefix+"/", apiHandler)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = w.Write([]byte("Heartlock is running.\n\nThe API is described at " + api.Prefix + "/openapi.json.\n"))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, api.Prefix+"/"):
+			apiHandler.ServeHTTP(w, r)
+		case r.URL.Path == "/":
+			s.servePage(w, r)
+		default:
+			rest.WriteProblem(w, r, s.log, fault.New(fault.NotFound, "Not found."))
+		}
 	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		rest.WriteProblem(w, r, s.log, fault.New(fault.NotFound, "Not found."))
-	})
-	return mux
+}
+
+func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		rest.WriteProblem(w, r, s.log, fault.New(fault.MethodNotAllowed, "This page can only be read."))
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("Heartlock is running.\n\nThe API is described at " + api.Prefix + "/openapi.json.\n"))
 }
 
 // ServeHTTP hands a request to the instance in service.
