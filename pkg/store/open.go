@@ -71,8 +71,9 @@ type Options struct {
 type Store struct {
 	Queries
 	readers    *sql.DB
-	writer     *sql.DB // SQLite: one connection; PostgreSQL: the same as readers
-	writes     *bun.DB // bun on writer
+	writer     *sql.DB     // SQLite: one connection; PostgreSQL: the same as readers
+	writes     *bun.DB     // bun on writer
+	writing    *statements // prepared on writer
 	turn       *semaphore.Weighted
 	migrations []migrations.Migration
 	inStep     func(version int) // called in a migration's transaction; for tests
@@ -113,7 +114,11 @@ func newStore(o Options, readers, writer *sql.DB, dialect func() schema.Dialect)
 	if writer != readers {
 		s.writes = bun.NewDB(writer, dialect())
 	}
-	s.Queries = Queries{db: reads, engine: o.Engine, prepared: &statements{prepare: s.Prepare}}
+	s.Queries = Queries{db: reads, engine: o.Engine, prepared: newStatements(o.Engine, readers)}
+	s.writing = s.prepared
+	if writer != readers {
+		s.writing = newStatements(o.Engine, writer)
+	}
 	if o.Engine == SQLite {
 		s.turn = semaphore.NewWeighted(1)
 	}
@@ -132,10 +137,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // Prepare makes a statement on the read pool for a query that runs very often.
 // Placeholders are ? on both engines. The caller closes it.
 func (s *Store) Prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if s.engine == PostgreSQL {
-		query = numberPlaceholders(query)
-	}
-	stmt, err := s.readers.PrepareContext(ctx, query)
+	stmt, err := s.readers.PrepareContext(ctx, s.prepared.spell(query))
 	return stmt, wrap(err)
 }
 
@@ -143,6 +145,7 @@ func (s *Store) Prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 // leaves the file complete, without files beside it.
 func (s *Store) Close() error {
 	s.prepared.close()
+	s.writing.close()
 	err := s.readers.Close() // before the writer, which then tidies up as the last one
 	if s.writer != s.readers {
 		err = errors.Join(err, s.writer.Close())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"slices"
-	"sync"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -19,75 +18,13 @@ import (
 type Queries struct {
 	db       bun.IDB
 	engine   Engine
-	prepared *statements // nil in a transaction
-	locks    bool        // what is found is locked until the transaction ends
+	prepared *statements
+	tx       *sql.Tx // nil: outside of any transaction
+	locks    bool    // what is found is locked until the transaction ends
 }
 
 // Tx reads and writes in one transaction; see Store.Write.
 type Tx struct{ Queries }
-
-// statements caches prepared statements by their text. The texts are constants
-// of this package, so the cache is bounded.
-type statements struct {
-	prepare func(context.Context, string) (*sql.Stmt, error)
-	byText  sync.Map // string -> *sql.Stmt
-}
-
-func (s *statements) get(ctx context.Context, text string) (*sql.Stmt, error) {
-	if stmt, ok := s.byText.Load(text); ok {
-		return stmt.(*sql.Stmt), nil
-	}
-	stmt, err := s.prepare(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	if other, loaded := s.byText.LoadOrStore(text, stmt); loaded {
-		_ = stmt.Close()
-		return other.(*sql.Stmt), nil
-	}
-	return stmt, nil
-}
-
-func (s *statements) close() {
-	s.byText.Range(func(_, stmt any) bool {
-		_ = stmt.(*sql.Stmt).Close()
-		return true
-	})
-}
-
-// hot runs a query of the hot paths: prepared on the read pool, through bun in
-// a transaction. The placeholders are ?.
-func (q Queries) hot(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	if q.prepared == nil {
-		rows, err := q.db.QueryContext(ctx, text, args...)
-		return rows, wrap(err)
-	}
-	stmt, err := q.prepared.get(ctx, text)
-	if err != nil {
-		return nil, wrap(err)
-	}
-	rows, err := stmt.QueryContext(ctx, args...)
-	return rows, wrap(err)
-}
-
-// hotRow scans the first row of a hot query; no row is fault.NotFound.
-func (q Queries) hotRow(ctx context.Context, dest []any, text string, args ...any) error {
-	rows, err := q.hot(ctx, text, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
-			return wrap(err)
-		}
-		return wrap(sql.ErrNoRows)
-	}
-	if err := rows.Scan(dest...); err != nil {
-		return wrap(err)
-	}
-	return wrap(rows.Close())
-}
 
 // idOrSlug is the column that a reference from a path names. A slug never looks
 // like an id: the domain refuses such slugs.

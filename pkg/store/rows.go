@@ -136,14 +136,6 @@ type SecretVersion struct {
 	UpdatedBy      Actor `bun:"embed:updated_by_"`
 }
 
-// version is s as a row of secret_versions.
-func (s *Secret) version() SecretVersion {
-	return SecretVersion{
-		SecretID: s.ID, Version: s.Version, Key: s.Key, Comment: s.Comment, Sealed: s.Sealed,
-		KeyFingerprint: s.KeyFingerprint, Revision: s.Revision, UpdatedAt: s.UpdatedAt, UpdatedBy: s.UpdatedBy,
-	}
-}
-
 // Token is a row of tokens: a personal token has a UserID, a service token a
 // ProjectID.
 type Token struct {

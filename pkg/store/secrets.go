@@ -6,13 +6,25 @@ import (
 	"errors"
 
 	"github.com/uptrace/bun"
+
+	"github.com/heartlock/heartlock/pkg/fault"
 )
 
 const (
-	secretByKey = `
+	secretColumns = `
 SELECT s.id, s.environment_id, s.key, s.version, s.comment, s.sealed, s.key_fingerprint, s.revision,
        s.created_at, s.updated_at, s.updated_by_kind, s.updated_by_id, s.updated_by_name
-FROM secrets s WHERE s.environment_id = ? AND s.key = ? AND s.sealed IS NOT NULL`
+FROM secrets s`
+	secretByKey  = secretColumns + ` WHERE s.environment_id = ? AND s.key = ? AND s.sealed IS NOT NULL`
+	deletedByKey = secretColumns + ` WHERE s.environment_id = ? AND s.key = ? AND s.sealed IS NULL
+ORDER BY s.revision DESC LIMIT 1` // each change has its own: that of the last one is the highest
+
+	advanceEnvironment = `
+UPDATE environments SET revision = revision + 1, secret_count = secret_count + ?, updated_at = ? WHERE id = ? RETURNING revision`
+	replaceSecret = `
+UPDATE secrets SET key = ?, version = ?, comment = ?, sealed = ?, key_fingerprint = ?, revision = ?, created_at = ?,
+       updated_at = ?, updated_by_kind = ?, updated_by_id = ?, updated_by_name = ?
+WHERE id = ? AND version = ?`
 
 	// The revision is read by the same statement as the rows, so that it is theirs.
 	secretsOfOne = `
@@ -62,22 +74,49 @@ func (q Queries) SecretsOf(ctx context.Context, e *Environment) ([]Secret, error
 // Where none with a key is live, it is the one that was deleted last.
 func (q Queries) SecretsByKey(ctx context.Context, environmentID string, keys []string) (map[string]*Secret, error) {
 	found := make(map[string]*Secret, len(keys))
-	if len(keys) == 0 {
+	switch len(keys) {
+	case 0:
 		return found, nil
+	case 1:
+		s, err := q.latestSecret(ctx, environmentID, keys[0])
+		if err == nil {
+			found[keys[0]] = s
+		}
+		return found, ignoreNotFound(err)
 	}
-	var rows []*Secret
-	err := q.db.NewSelect().Model(&rows).
-		Where("s.environment_id = ?", environmentID).Where("s.key IN (?)", bun.List(keys)).
-		OrderExpr("s.revision").Scan(ctx) // each change has its own: the last one comes last
-	if err != nil {
-		return nil, wrap(err)
-	}
-	for _, s := range rows {
-		if old := found[s.Key]; old == nil || old.Sealed == nil {
+	// The live ones come last and win. One condition for both would fit neither
+	// of the two indexes.
+	for _, condition := range []string{"s.sealed IS NULL", "s.sealed IS NOT NULL"} {
+		var rows []*Secret
+		err := q.db.NewSelect().Model(&rows).
+			Where("s.environment_id = ?", environmentID).Where("s.key IN (?)", bun.List(keys)).Where(condition).
+			OrderExpr("s.revision").Scan(ctx)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		for _, s := range rows {
 			found[s.Key] = s
 		}
 	}
 	return found, nil
+}
+
+// latestSecret finds the live secret with a key, or else the one that was
+// deleted last.
+func (q Queries) latestSecret(ctx context.Context, environmentID, key string) (*Secret, error) {
+	s, err := q.Secret(ctx, environmentID, key)
+	if !errors.Is(err, fault.NotFound) {
+		return s, err
+	}
+	err = q.hotRow(ctx, s.fields(), deletedByKey, environmentID, key)
+	return s, err
+}
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
 }
 
 // AdvanceEnvironment counts a change of the environment's secrets: it raises the
@@ -85,10 +124,8 @@ func (q Queries) SecretsByKey(ctx context.Context, environmentID string, keys []
 // revision.
 func (tx Tx) AdvanceEnvironment(ctx context.Context, environmentID string, added int, now Micros) (int64, error) {
 	var revision int64
-	err := tx.db.QueryRowContext(ctx,
-		`UPDATE environments SET revision = revision + 1, secret_count = secret_count + ?, updated_at = ? WHERE id = ? RETURNING revision`,
-		added, now, environmentID).Scan(&revision)
-	return revision, wrap(err)
+	err := tx.hotRow(ctx, []any{&revision}, advanceEnvironment, added, int64(now), environmentID)
+	return revision, err
 }
 
 // InsertSecrets adds secrets at their first version; a key that is taken is
@@ -97,14 +134,19 @@ func (tx Tx) InsertSecrets(ctx context.Context, secrets []Secret) error {
 	return insertAll(ctx, tx.db, secrets)
 }
 
+var insertVersions = newInsertion("secret_versions", "secret_id", "version", "key", "comment", "sealed", "key_fingerprint",
+	"revision", "updated_at", "updated_by_kind", "updated_by_id", "updated_by_name")
+
 // ReplaceSecrets writes the new version of secrets and keeps the old one. Each
 // pair is a row as it was read in this transaction and as it shall be.
 func (tx Tx) ReplaceSecrets(ctx context.Context, changes []SecretChange) error {
-	former := make([]SecretVersion, len(changes))
+	former := make([]any, 0, len(changes)*insertVersions.columns)
 	for i := range changes {
-		former[i] = changes[i].Old.version()
+		s := &changes[i].Old
+		former = append(former, s.ID, s.Version, s.Key, s.Comment, s.Sealed, s.KeyFingerprint, s.Revision,
+			int64(s.UpdatedAt), s.UpdatedBy.Kind, s.UpdatedBy.ID, s.UpdatedBy.Name)
 	}
-	if err := insertAll(ctx, tx.db, former); err != nil {
+	if err := tx.insertRows(ctx, insertVersions, former); err != nil {
 		return err
 	}
 	for i := range changes {
@@ -121,10 +163,9 @@ type SecretChange struct {
 }
 
 func (tx Tx) replaceSecret(ctx context.Context, c *SecretChange) error {
-	return affected(tx.db.NewUpdate().Model(&c.New).
-		Column("key", "version", "comment", "sealed", "key_fingerprint", "revision", "created_at", "updated_at",
-			"updated_by_kind", "updated_by_id", "updated_by_name").
-		WherePK().Where("version = ?", c.Old.Version).Exec(ctx))
+	s := &c.New
+	return affected(tx.hotExec(ctx, replaceSecret, s.Key, s.Version, s.Comment, s.Sealed, s.KeyFingerprint, s.Revision,
+		int64(s.CreatedAt), int64(s.UpdatedAt), s.UpdatedBy.Kind, s.UpdatedBy.ID, s.UpdatedBy.Name, c.Old.ID, c.Old.Version))
 }
 
 // HasSealed reports whether the database holds anything that was sealed with an

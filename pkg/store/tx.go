@@ -32,12 +32,11 @@ const (
 // The time that ctx allows includes the waiting; a ctx without a deadline waits
 // for as long as it takes.
 func (s *Store) Write(ctx context.Context, do func(ctx context.Context, tx Tx) error) error {
-	if s.turn != nil {
-		if err := s.turn.Acquire(ctx, 1); err != nil {
-			return wrap(err)
-		}
-		defer s.turn.Release(1)
+	release, err := s.takeTurn(ctx)
+	if err != nil {
+		return err
 	}
+	defer release()
 	for attempt := 1; ; attempt++ {
 		err := s.writeOnce(ctx, do)
 		if attempt == writeAttempts || !nothingHappened(err) {
@@ -51,25 +50,39 @@ func (s *Store) Write(ctx context.Context, do func(ctx context.Context, tx Tx) e
 	}
 }
 
+// takeTurn waits until nobody else writes to SQLite. On PostgreSQL there is
+// nothing to wait for.
+func (s *Store) takeTurn(ctx context.Context) (release func(), err error) {
+	if s.turn == nil {
+		return func() {}, nil
+	}
+	if err := s.turn.Acquire(ctx, 1); err != nil {
+		return nil, wrap(err)
+	}
+	return func() { s.turn.Release(1) }, nil
+}
+
 func (s *Store) writeOnce(ctx context.Context, do func(ctx context.Context, tx Tx) error) error {
+	s.writing.getWanted(ctx)
 	tx, err := s.writes.BeginTx(ctx, nil)
 	if err != nil {
 		return wrap(beginError{err})
 	}
 	return finish(tx, func() error {
-		return do(ctx, Tx{Queries{db: tx, engine: s.engine, locks: true}})
+		return do(ctx, Tx{Queries{db: tx, engine: s.engine, prepared: s.writing, tx: tx.Tx, locks: true}})
 	})
 }
 
 // Snapshot runs do in a transaction that can only read and sees the database as
 // it was at one moment, whatever is written meanwhile.
 func (s *Store) Snapshot(ctx context.Context, do func(ctx context.Context, q Queries) error) error {
+	s.prepared.getWanted(ctx)
 	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: s.snapshotIsolation()})
 	if err != nil {
 		return wrap(err)
 	}
 	return finish(tx, func() error {
-		return do(ctx, Queries{db: tx, engine: s.engine})
+		return do(ctx, Queries{db: tx, engine: s.engine, prepared: s.prepared, tx: tx.Tx})
 	})
 }
 
