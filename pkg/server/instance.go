@@ -104,7 +104,7 @@ func prepareSchema(ctx context.Context, st *store.Store, migrate bool, log *slog
 	}
 	pending, err := st.Pending(ctx)
 	if err == nil && len(pending) > 0 {
-		err = fault.Newf(fault.Usage, "The database lacks %d migrations. Run `heartlock migrate`, or start without --no-migrate.", len(pending))
+		err = fault.Newf(fault.Usage, "The database has pending migrations (%d). Run `heartlock migrate`; a server that is started without --no-migrate does it by itself.", len(pending))
 	}
 	return err
 }

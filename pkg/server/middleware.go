@@ -60,6 +60,10 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.recovered(answer, r, recover())
 		e.logRequest(r, connection, answer, time.Since(start))
 	}()
+	if allowOrigin(answer, r, e.config.Security.CORSAllowedOrigins) {
+		answer.WriteHeader(http.StatusOK)
+		return
+	}
 	if err := e.check(r); err != nil {
 		rest.WriteProblem(answer, r, e.log, err)
 		return
