@@ -29,8 +29,8 @@ func once[T any](ctx context.Context, v *Vault, tx store.Tx, p Principal, a Acti
 		return create()
 	}
 	var answer T
-	if len(key) > maxIdempotencyKey || api.CheckName(key[:min(len(key), api.MaxNameLength)]) != "" {
-		return answer, fault.InvalidField("header.Idempotency-Key", "must be 1 to 255 printable characters")
+	if !validIdempotencyKey(key) {
+		return answer, fault.InvalidField("header.Idempotency-Key", "must be 1 to 255 printable characters of ASCII")
 	}
 	digest, err := requestDigest(a, request)
 	if err != nil {
@@ -52,6 +52,17 @@ func once[T any](ctx context.Context, v *Vault, tx store.Tx, p Principal, a Acti
 		return answer, err
 	}
 	return answer, v.remember(ctx, tx, owner, key, digest, answer)
+}
+
+// validIdempotencyKey accepts what every database takes as text and every
+// client writes alike.
+func validIdempotencyKey(key string) bool {
+	for i := range len(key) {
+		if key[i] < ' ' || key[i] > '~' {
+			return false
+		}
+	}
+	return len(key) <= maxIdempotencyKey
 }
 
 func requestDigest(a Action, request any) ([]byte, error) {

@@ -85,7 +85,7 @@ func (v *Vault) editOne(ctx context.Context, p Principal, a Action, ref SecretRe
 		if err != nil {
 			return err
 		}
-		if problem := checkEdit(e); problem != nil {
+		if problem := checkEdit(e, "path.key", "body.value"); problem != nil {
 			return problem
 		}
 		found, err := tx.SecretsByKey(ctx, view.ID, keysOf([]edit{e}))
@@ -113,6 +113,10 @@ func (v *Vault) editOne(ctx context.Context, p Principal, a Action, ref SecretRe
 // Bulk makes many edits of one environment, all or none. The secrets are named
 // in the answer by what happened to them; with DryRun nothing happens.
 func (v *Vault) Bulk(ctx context.Context, p Principal, ref EnvironmentRef, in api.BulkRequest, m Match) (answer api.BulkResult, err error) {
+	if m.Absent || m.Version != nil {
+		return answer, fault.InvalidField("header", "a bulk request can depend on the environment's ETag alone, such as If-Match: \"12\"")
+	}
+	m.Exists = false // the environment does, or it is not found
 	edits, err := bulkEdits(in)
 	if err != nil {
 		return answer, err
@@ -161,20 +165,26 @@ func bulkEdits(in api.BulkRequest) ([]edit, error) {
 		edits = append(edits, edit{key: key, remove: true})
 	}
 	for _, e := range edits {
-		if err := checkEdit(e); err != nil {
+		keyAt := "body.set"
+		if e.remove {
+			keyAt = "body.unset"
+		}
+		if err := checkEdit(e, keyAt, "body.set."+e.key); err != nil {
 			return nil, err
 		}
 	}
 	return edits, nil
 }
 
-func checkEdit(e edit) error {
+// checkEdit checks what an edit is made of; keyAt and valueAt are where in the
+// request its key and value stood. valueAt is named only if the key is good.
+func checkEdit(e edit, keyAt, valueAt string) error {
 	if problem := api.CheckKey(e.key); problem != "" {
-		return fault.InvalidField("path.key", "a secret's key "+problem)
+		return fault.InvalidField(keyAt, "a secret's key "+problem)
 	}
 	if e.value != nil {
 		if problem := api.CheckValue(*e.value); problem != "" {
-			return fault.InvalidField("body.value", "the value of "+e.key+" "+problem)
+			return fault.InvalidField(valueAt, "the value of "+e.key+" "+problem)
 		}
 	}
 	if e.comment != nil {
