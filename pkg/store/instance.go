@@ -30,6 +30,16 @@ func (q Queries) EncryptionKeys(ctx context.Context) ([]EncryptionKey, error) {
 	return rows, wrap(err)
 }
 
+// LockEncryptionKeys keeps others from adding keys until the transaction ends.
+// SQLite has one writer at a time and needs nothing.
+func (tx Tx) LockEncryptionKeys(ctx context.Context) error {
+	if tx.engine == SQLite {
+		return nil
+	}
+	_, err := tx.db.ExecContext(ctx, `LOCK TABLE encryption_keys IN SHARE ROW EXCLUSIVE MODE`)
+	return wrap(err)
+}
+
 // InsertEncryptionKey adds a key; one that is there already is fault.Conflict.
 func (tx Tx) InsertEncryptionKey(ctx context.Context, key *EncryptionKey) error {
 	_, err := tx.db.NewInsert().Model(key).Exec(ctx)

@@ -60,7 +60,10 @@ func canonicalDomain(domain string) (string, bool) {
 		if err != nil || address.Zone() != "" {
 			return "", false
 		}
-		return domain, true
+		if address.Is6() {
+			return "[IPv6:" + address.String() + "]", true
+		}
+		return "[" + address.String() + "]", true
 	}
 	ascii, err := idna.Lookup.ToASCII(domain)
 	if err != nil || ascii == "" || strings.HasSuffix(ascii, ".") || strings.Contains(ascii, "..") {

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,41 +19,24 @@ var errNoKey = fault.New(fault.Unavailable, "No encryption key is configured.")
 // hold, and enters the sealing key into the database's list before the first
 // value is sealed with it. Without a ring it only looks whether one is missing.
 func (v *Vault) checkKeys(ctx context.Context) error {
-	known, err := compareKeys(ctx, v.store, v.ring)
-	if err != nil || v.ring == nil {
+	known, err := compareKeysAtOnce(ctx, v.store, v.ring)
+	if err != nil || v.ring == nil || lists(known, v.ring.SealFingerprint()) {
 		return err
 	}
-	seal := v.ring.SealFingerprint()
-	if slices.ContainsFunc(known, func(k store.EncryptionKey) bool { return k.Fingerprint == seal }) {
-		return nil
-	}
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		return v.enterKey(ctx, tx)
-	})
-	if errors.Is(err, fault.Conflict) { // another server was faster: look at what it wrote
-		return v.checkKeys(ctx)
-	}
-	return err
+	return v.store.Write(ctx, v.enterKey)
 }
 
-// compareKeys reads the database's list of keys and reports what keeps a vault
-// with this ring, which may be nil, from being opened over it.
-func compareKeys(ctx context.Context, st *store.Store, ring *keyring.Ring) ([]store.EncryptionKey, error) {
-	known, err := st.EncryptionKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(known) == 0 {
-		return nil, refuseForeignData(ctx, st)
-	}
-	if ring == nil {
-		return known, missingRing(known)
-	}
-	return known, checkKnown(known, ring)
-}
-
-// enterKey adds the sealing key to the database's list.
+// enterKey adds the sealing key to the database's list, unless another server
+// has meanwhile added it, or one that this vault does not have: two servers that
+// start on a new database with different keys must not both believe in theirs.
 func (v *Vault) enterKey(ctx context.Context, tx store.Tx) error {
+	if err := tx.LockEncryptionKeys(ctx); err != nil {
+		return err
+	}
+	known, err := compareKeys(ctx, tx.Queries, v.ring)
+	if err != nil || lists(known, v.ring.SealFingerprint()) {
+		return err
+	}
 	token, err := v.ring.SealCheck()
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "the key check could not be sealed")
@@ -64,10 +46,41 @@ func (v *Vault) enterKey(ctx context.Context, tx store.Tx) error {
 	})
 }
 
+// lists reports whether a key is among those of the database.
+func lists(known []store.EncryptionKey, fingerprint string) bool {
+	return slices.ContainsFunc(known, func(k store.EncryptionKey) bool { return k.Fingerprint == fingerprint })
+}
+
+// compareKeysAtOnce is compareKeys on one state of the database: another server
+// may enter the first key between two queries.
+func compareKeysAtOnce(ctx context.Context, st *store.Store, ring *keyring.Ring) (known []store.EncryptionKey, err error) {
+	err = st.Snapshot(ctx, func(ctx context.Context, q store.Queries) (err error) {
+		known, err = compareKeys(ctx, q, ring)
+		return err
+	})
+	return known, err
+}
+
+// compareKeys reads the database's list of keys and reports what keeps a vault
+// with this ring, which may be nil, from being opened over it.
+func compareKeys(ctx context.Context, q store.Queries, ring *keyring.Ring) ([]store.EncryptionKey, error) {
+	known, err := q.EncryptionKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(known) == 0 {
+		return nil, refuseForeignData(ctx, q)
+	}
+	if ring == nil {
+		return known, missingRing(known)
+	}
+	return known, checkKnown(known, ring)
+}
+
 // refuseForeignData keeps a key from being adopted by a database that holds
 // values but no list of keys: nobody could say which key they need.
-func refuseForeignData(ctx context.Context, st *store.Store) error {
-	sealed, err := st.HasSealed(ctx)
+func refuseForeignData(ctx context.Context, q store.Queries) error {
+	sealed, err := q.HasSealed(ctx)
 	if err != nil || !sealed {
 		return err
 	}

@@ -116,7 +116,9 @@ func parsePHC(encoded string) (p phc, ok bool) {
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
 		return p, false
 	}
-	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.time, &p.lanes); n != 3 || err != nil {
+	// Sscanf passes over what follows, and over signs and zeros before a number.
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.time, &p.lanes); err != nil ||
+		parts[3] != fmt.Sprintf("m=%d,t=%d,p=%d", p.memory, p.time, p.lanes) {
 		return p, false
 	}
 	var err error
@@ -163,8 +165,14 @@ func checkPassword(password api.Value, email string) string {
 		return "must not be all digits"
 	case len(local) >= 4 && strings.Contains(lower, local), strings.Contains(lower, "heartlock"):
 		return "must not contain your address or the word heartlock"
-	case strings.Trim(lower, lower[:1]) == "":
+	case isOneCharacter(lower):
 		return "must not be one character repeated"
 	}
 	return ""
+}
+
+// isOneCharacter reports whether text is one character repeated.
+func isOneCharacter(text string) bool {
+	first, _ := utf8.DecodeRuneInString(text)
+	return strings.Trim(text, string(first)) == ""
 }
