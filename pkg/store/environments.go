@@ -13,35 +13,11 @@ type EnvironmentView struct {
 	Access      string // of a service token; empty for a person
 }
 
-// The lookups of an environment by its path. The caller's membership or token
-// is part of the query: for anyone else the row does not exist. They differ in
-// whether project and environment are named by slug or by id.
-const (
-	environmentColumns = `
-SELECT e.id, e.project_id, e.slug, e.name, e.position, e.is_protected, e.revision, e.secret_count, e.created_at, e.updated_at, p.slug`
-	environmentOfUser = environmentColumns + `, m.role, ''
-FROM projects p
-JOIN memberships m ON m.project_id = p.id AND m.user_id = ?
-JOIN environments e ON e.project_id = p.id`
-	environmentOfToken = environmentColumns + `, '', t.access
-FROM projects p
-JOIN tokens t ON t.project_id = p.id AND t.id = ?
-JOIN environments e ON e.project_id = p.id
-JOIN token_environments te ON te.environment_id = e.id AND te.token_id = t.id`
-)
-
 // EnvironmentFor finds an environment by the slugs or ids of its path if the
 // caller can see it. In a transaction the row is locked, so that changes of an
 // environment's secrets come one after the other.
 func (q Queries) EnvironmentFor(ctx context.Context, caller Caller, projectRef, ref string) (*EnvironmentView, error) {
-	text, id := environmentOfUser, caller.UserID
-	if caller.TokenID != "" {
-		text, id = environmentOfToken, caller.TokenID
-	}
-	text += "\nWHERE " + idOrSlug("p", projectRef) + " = ? AND " + idOrSlug("e", ref) + " = ?"
-	if q.locks && q.engine == PostgreSQL {
-		text += " FOR UPDATE OF e"
-	}
+	text, id := environmentLookup.of(caller, projectRef, ref, q.locks && q.engine == PostgreSQL)
 	v := new(EnvironmentView)
 	e := &v.Environment
 	err := q.hotRow(ctx, []any{

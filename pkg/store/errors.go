@@ -64,12 +64,19 @@ const (
 // and what it does not know it returns as it is, and so is the end of a ctx by
 // its caller. Nil stays nil.
 func wrap(err error) error {
+	if err == nil {
+		return nil // without the allocations below: this is on every path
+	}
+	return translate(err)
+}
+
+func translate(err error) error {
 	var (
 		lite *sqlite.Error
 		pg   *pgconn.PgError
 	)
 	switch {
-	case err == nil || fault.As(err) != nil:
+	case fault.As(err) != nil:
 		return err
 	case errors.Is(err, sql.ErrNoRows):
 		return fault.Wrap(fault.NotFound, err, "Not found.")

@@ -41,7 +41,7 @@ func (q Queries) Projects(ctx context.Context, caller Caller, after string, limi
 // transaction the row is locked, so that what is decided on it holds.
 func (q Queries) ProjectFor(ctx context.Context, caller Caller, ref string) (*ProjectView, error) {
 	view := new(ProjectView)
-	query := q.projectsOf(caller).Where("? = ?", bun.Safe(idOrSlug("p", ref)), ref)
+	query := q.projectsOf(caller).Where("? = ?", bun.Safe(idOrSlug("p", IsID(ref))), ref)
 	err := q.locked(query, "p").Scan(ctx, view)
 	return view, wrap(err)
 }

@@ -28,8 +28,8 @@ type Tx struct{ Queries }
 
 // idOrSlug is the column that a reference from a path names. A slug never looks
 // like an id: the domain refuses such slugs.
-func idOrSlug(alias, ref string) string {
-	if IsID(ref) {
+func idOrSlug(alias string, isID bool) string {
+	if isID {
 		return alias + ".id"
 	}
 	return alias + ".slug"

@@ -49,6 +49,23 @@ func (q Queries) Secret(ctx context.Context, environmentID, key string) (*Secret
 	return s, err
 }
 
+// SecretFor finds a secret by the path of its environment and its key, with what
+// is shown of it and what decides on the caller's rights. An environment that he
+// can not see is fault.NotFound; in one that he can see, a key that no secret has
+// gives nil for the secret.
+func (q Queries) SecretFor(ctx context.Context, caller Caller, projectRef, ref, key string) (*EnvironmentView, *Secret, error) {
+	text, id := secretLookup.of(caller, projectRef, ref, false)
+	v, s := new(EnvironmentView), &Secret{Key: key}
+	err := q.hotRow(ctx, []any{
+		&v.ProjectID, &v.Slug, &v.IsProtected, &s.Version, &s.Comment, &s.Sealed, &s.KeyFingerprint,
+		&s.CreatedAt, &s.UpdatedAt, &s.UpdatedBy.Kind, &s.UpdatedBy.ID, &s.UpdatedBy.Name, &v.Role, &v.Access,
+	}, text, id, key, projectRef, ref)
+	if s.Sealed == nil {
+		s = nil
+	}
+	return v, s, err
+}
+
 // SecretsOf lists the secrets of an environment by key, with what is shown of
 // them, and brings the environment's revision up to that of the rows.
 func (q Queries) SecretsOf(ctx context.Context, e *Environment) ([]Secret, error) {

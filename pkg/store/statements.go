@@ -87,8 +87,23 @@ func (q Queries) statement(ctx context.Context, text string) (*sql.Stmt, error) 
 	return q.prepared.get(ctx, text)
 }
 
+// unwatched is the context of a hot statement. On SQLite these are short and wait
+// for nothing: readers need no lock, and who writes has it already. The driver
+// and database/sql would start a goroutine each to watch for the end of ctx,
+// which costs as much as the statement; so it is looked at only before.
+func (q Queries) unwatched(ctx context.Context) (context.Context, error) {
+	if q.engine != SQLite {
+		return ctx, nil
+	}
+	return context.WithoutCancel(ctx), wrap(ctx.Err())
+}
+
 // hot runs a prepared query.
 func (q Queries) hot(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	ctx, err := q.unwatched(ctx)
+	if err != nil {
+		return nil, err
+	}
 	stmt, err := q.statement(ctx, text)
 	if err != nil {
 		return nil, wrap(err)
@@ -119,6 +134,10 @@ func (q Queries) hotRow(ctx context.Context, dest []any, text string, args ...an
 // hotExec runs a prepared statement that changes something.
 func (q Queries) hotExec(ctx context.Context, text string, args ...any) (sql.Result, error) {
 	if err := refuseNUL(args); err != nil {
+		return nil, err
+	}
+	ctx, err := q.unwatched(ctx)
+	if err != nil {
 		return nil, err
 	}
 	stmt, err := q.statement(ctx, text)

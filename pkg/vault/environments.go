@@ -16,21 +16,51 @@ type EnvironmentRef struct {
 }
 
 // environment finds an environment for the caller and decides whether he may do
-// a in it. It is the only way to an environment and the secrets in it: what the
-// caller can not see is not found. In a transaction the row is locked.
+// a in it. It and secret are the only ways to an environment and the secrets in
+// it: what the caller can not see is not found. In a transaction the row is
+// locked.
 func (v *Vault) environment(ctx context.Context, q store.Queries, p Principal, a Action, ref EnvironmentRef) (*store.EnvironmentView, error) {
-	rule, err := admit(p, a)
+	rule, err := admitTo(p, a, ref)
 	if err != nil {
 		return nil, err
-	}
-	if !validRef(ref.Project) || !validRef(ref.Environment) {
-		return nil, errNotFound
 	}
 	view, err := q.EnvironmentFor(ctx, p.caller(), ref.Project, ref.Environment)
 	if err != nil {
 		return nil, err
 	}
 	return view, authorize(p, a, rule, api.Role(view.Role), view.IsProtected)
+}
+
+// secret finds a secret of an environment with one query, under the rules of
+// environment.
+func (v *Vault) secret(ctx context.Context, p Principal, a Action, ref SecretRef) (*store.EnvironmentView, *store.Secret, error) {
+	rule, err := admitTo(p, a, ref.EnvironmentRef)
+	if err != nil {
+		return nil, nil, err
+	}
+	if api.CheckKey(ref.Key) != "" {
+		return nil, nil, errNotFound
+	}
+	view, row, err := v.store.SecretFor(ctx, p.caller(), ref.Project, ref.Environment, ref.Key)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := authorize(p, a, rule, api.Role(view.Role), view.IsProtected); err != nil {
+		return nil, nil, err
+	}
+	if row == nil {
+		return nil, nil, errNotFound
+	}
+	return view, row, nil
+}
+
+// admitTo decides what can be decided on a path before anything is looked up.
+func admitTo(p Principal, a Action, ref EnvironmentRef) (Rule, error) {
+	rule, err := admit(p, a)
+	if err == nil && (!validRef(ref.Project) || !validRef(ref.Environment)) {
+		err = errNotFound
+	}
+	return rule, err
 }
 
 // Environments lists the environments of a project in their order; for a

@@ -17,14 +17,7 @@ type SecretRef struct {
 
 // Secret returns a secret with its value. The reading is audited first.
 func (v *Vault) Secret(ctx context.Context, p Principal, ref SecretRef) (api.Secret, error) {
-	view, err := v.environment(ctx, v.store.Queries, p, ActionReadSecret, ref.EnvironmentRef)
-	if err != nil {
-		return api.Secret{}, err
-	}
-	if api.CheckKey(ref.Key) != "" {
-		return api.Secret{}, errNotFound
-	}
-	row, err := v.store.Secret(ctx, view.ID, ref.Key)
+	view, row, err := v.secret(ctx, p, ActionReadSecret, ref)
 	if err != nil {
 		return api.Secret{}, err
 	}
