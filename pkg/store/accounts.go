@@ -11,10 +11,11 @@ func (q Queries) UserByEmail(ctx context.Context, email string) (*User, error) {
 	return user, wrap(err)
 }
 
-// UserByID finds a user.
+// UserByID finds a user. In a transaction the row is locked, so that what is
+// decided on it holds.
 func (q Queries) UserByID(ctx context.Context, id string) (*User, error) {
 	user := new(User)
-	err := q.db.NewSelect().Model(user).Where("u.id = ?", id).Scan(ctx)
+	err := q.locked(q.db.NewSelect().Model(user).Where("u.id = ?", id), "u").Scan(ctx)
 	return user, wrap(err)
 }
 

@@ -25,7 +25,7 @@ func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (ap
 		}
 		return api.Account{}, api.Value{}, err
 	}
-	token := api.NewValue(randomBase62(sessionTokenLength))
+	token, verified := api.NewValue(randomBase62(sessionTokenLength)), user.PasswordHash
 	now := v.micros()
 	session := v.newSession(p, user.ID, token, now)
 	user.LastLoginAt, user.UpdatedAt = &now, now
@@ -37,6 +37,9 @@ func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (ap
 		columns = append(columns, "password_hash")
 	}
 	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := stillHas(ctx, tx, user.ID, verified, errBadLogin); err != nil {
+			return err
+		}
 		if err := v.endFormerSession(ctx, tx, p); err != nil {
 			return err
 		}
@@ -48,7 +51,24 @@ func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (ap
 		}
 		return v.record(ctx, tx, Principal{Request: p.Request, user: user}, event{action: ActionLogin, target: user.Email})
 	})
+	if errors.Is(err, fault.Unauthenticated) {
+		return api.Account{}, api.Value{}, v.refuseLogin(ctx, p, in.Email)
+	}
 	return apiAccount(user), token, err
+}
+
+// stillHas makes sure, in the transaction that acts on it, that an active
+// account still has the password that was verified: one that was just changed
+// must not open a session that outlives the change. Otherwise it is refusal.
+func stillHas(ctx context.Context, tx store.Tx, userID, verified string, refusal error) error {
+	user, err := tx.UserByID(ctx, userID)
+	if errors.Is(err, fault.NotFound) {
+		return refusal
+	}
+	if err == nil && (!user.IsActive || user.PasswordHash != verified) {
+		return refusal
+	}
+	return err
 }
 
 func (v *Vault) checkLogin(ctx context.Context, in api.LoginRequest) (*store.User, error) {
@@ -213,6 +233,9 @@ func (v *Vault) ChangePassword(ctx context.Context, p Principal, in api.ChangePa
 	}
 	token := api.NewValue(randomBase62(sessionTokenLength))
 	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := stillHas(ctx, tx, p.user.ID, p.user.PasswordHash, errBadSession); err != nil {
+			return err
+		}
 		if err := v.replacePassword(ctx, tx, p.user, hash); err != nil {
 			return err
 		}

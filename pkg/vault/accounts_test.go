@@ -1,0 +1,200 @@
+package vault_test
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/vault"
+)
+
+func login(email, password string) api.LoginRequest {
+	return api.LoginRequest{Email: email, Password: api.NewValue(password)}
+}
+
+// TestEveryFailedSignInIsAnsweredAlike compares what a stranger sees of it.
+func TestEveryFailedSignInIsAnsweredAlike(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		must(h.CreateAdmin(t.Context(), vault.Local(), admin("gone@example.com")))
+		h.exec(t, "UPDATE users SET is_active = ? WHERE email = 'gone@example.com'", h.boolean(false))
+		must(h.CreateAdmin(t.Context(), vault.Local(), admin("sso@example.com")))
+		h.exec(t, "UPDATE users SET password_hash = '' WHERE email = 'sso@example.com'")
+		before := h.count(t, "audit_events")
+		attempts := map[string]api.LoginRequest{
+			"wrong password": login("ann@example.com", "not the passphrase"), "unknown": login("nobody@example.com", password),
+			"inactive": login("gone@example.com", password), "no password": login("sso@example.com", ""),
+			"no address": login("my password, mistyped into the wrong field", password), "empty": login("", ""),
+			"too long": login("ann@example.com", strings.Repeat("x", 5000)),
+		}
+		for what, attempt := range attempts {
+			account, token, err := h.Login(t.Context(), vault.Anonymous(request()), attempt)
+			if err == nil || err.Error() != "Invalid email or password." || token.Len() > 0 || account.ID != "" {
+				t.Errorf("%s: %v", what, err)
+			}
+			isKind(t, what, err, fault.Unauthenticated)
+		}
+		equal(t, "audited", h.count(t, "audit_events")-before, len(attempts))
+		equal(t, "audited as refused", h.count(t, "audit_events WHERE action = 'auth.login' AND outcome = 'refused'"), len(attempts))
+		equal(t, "a mistyped password in the trail", h.count(t, "audit_events WHERE target LIKE '%mistyped%'"), 0)
+		equal(t, "sessions", h.count(t, "sessions"), 1)
+		h.signIn(t, "ANN@Example.com", password) // another spelling of the same address
+	})
+}
+
+// boolean is a value of a column that is 0 or 1 on SQLite.
+func (p *place) boolean(b bool) any {
+	if p.options.DSN != "" {
+		return b
+	}
+	return map[bool]int{true: 1}[b]
+}
+
+// TestAPasswordThatChangesDuringASignInOpensNothing resets the password between
+// the moment at which a sign-in has verified the old one and its transaction.
+func TestAPasswordThatChangesDuringASignInOpensNothing(t *testing.T) {
+	t.Parallel()
+	const replaced = "quite another passphrase"
+	eachPlace(t, func(t *testing.T, p place) {
+		var between atomic.Pointer[func()] // runs once when the clock is read
+		p.now = func() time.Time {
+			if do := between.Swap(nil); do != nil {
+				(*do)()
+			}
+			return time.Now()
+		}
+		h := p.house(t)
+		reset := func() {
+			if err := h.ResetPassword(t.Context(), vault.Local(), "ann@example.com", api.NewValue(replaced)); err != nil {
+				t.Error(fault.Detail(err))
+			}
+		}
+		between.Store(&reset)
+		_, token, err := h.Login(t.Context(), vault.Anonymous(request()), login("ann@example.com", password))
+		isKind(t, "sign-in with the former password", err, fault.Unauthenticated)
+		equal(t, "token", token.Len(), 0)
+		equal(t, "sessions", h.count(t, "sessions"), 0)
+
+		ann := h.signIn(t, "ann@example.com", replaced)
+		reset() // overtakes a change that ann has sent with a session that was alive
+		_, err = h.ChangePassword(t.Context(), ann, api.ChangePassword{CurrentPassword: api.NewValue(replaced), NewPassword: api.NewValue("a third passphrase")})
+		isKind(t, "a change by a session that has ended", err, fault.Unauthenticated)
+		equal(t, "sessions", h.count(t, "sessions"), 0)
+		h.signIn(t, "ann@example.com", replaced)
+	})
+}
+
+func TestAPasswordChangeEndsEverySession(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		_, other, err := h.Login(t.Context(), vault.Anonymous(request()), login("ann@example.com", password))
+		must(other, err)
+		change := api.ChangePassword{CurrentPassword: api.NewValue("wrong"), NewPassword: api.NewValue("a new passphrase")}
+		_, err = h.ChangePassword(t.Context(), h.ann, change)
+		isKind(t, "with a wrong password", err, fault.Invalid)
+		change.CurrentPassword = api.NewValue(password)
+		renewed := must(h.ChangePassword(t.Context(), h.ann, change))
+		_, err = h.IdentifySession(t.Context(), other.Reveal(), request())
+		isKind(t, "another session", err, fault.Unauthenticated)
+		p := must(h.IdentifySession(t.Context(), renewed.Reveal(), request()))
+		equal(t, "sessions", len(must(h.Sessions(t.Context(), p)).Results), 1)
+		if p.SessionID() == h.ann.SessionID() {
+			t.Error("the session keeps its id")
+		}
+	})
+}
+
+func TestAHashOfAnotherCostIsRenewedAtSignIn(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		h.exec(t, "UPDATE users SET password_hash = ?", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
+		h.signIn(t, "ann@example.com", "password")
+		equal(t, "hashes at our cost", h.count(t, "users WHERE password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'"), 1)
+		h.signIn(t, "ann@example.com", "password")
+	})
+}
+
+func TestSessionsEnd(t *testing.T) {
+	t.Parallel()
+	eachPlace(t, func(t *testing.T, p place) {
+		var clock atomic.Int64
+		start := time.Now()
+		p.now = func() time.Time { return start.Add(time.Duration(clock.Load())) }
+		h := p.house(t)
+		_, token, err := h.Login(t.Context(), vault.Anonymous(request()), login("ann@example.com", password))
+		text := must(token, err).Reveal()
+		for _, c := range []struct {
+			after time.Duration
+			alive bool
+		}{{time.Hour, true}, {24*time.Hour - time.Second, true}, {24 * time.Hour, false}} {
+			clock.Store(int64(c.after))
+			if _, err := h.IdentifySession(t.Context(), text, request()); (err == nil) != c.alive {
+				t.Errorf("not used for %v: %v", c.after, err)
+			}
+		}
+		h.exec(t, "UPDATE sessions SET last_seen_at = ?", start.Add(14*24*time.Hour).UnixMicro())
+		clock.Store(int64(14*24*time.Hour + time.Second))
+		_, err = h.IdentifySession(t.Context(), text, request())
+		isKind(t, "older than two weeks", err, fault.Unauthenticated)
+		if err := h.Maintain(t.Context()); err != nil {
+			t.Error(err)
+		}
+		equal(t, "sessions after maintenance", h.count(t, "sessions"), 0)
+		for _, near := range []string{"", text[:42], text + "x", strings.ToLower(text), text[1:] + "!"} {
+			_, err := h.IdentifySession(t.Context(), near, request())
+			isKind(t, "a text that is no session", err, fault.Unauthenticated)
+		}
+	})
+}
+
+func TestOneFirstRunWins(t *testing.T) {
+	t.Parallel()
+	eachPlace(t, func(t *testing.T, p place) {
+		const tries = 12
+		v := must(p.vault(t, p.ring))
+		var all sync.WaitGroup
+		var won, persisted atomic.Int64
+		for i := range tries {
+			all.Go(func() {
+				who := admin("admin" + string(rune('a'+i)) + "@example.com")
+				_, err := v.Onboard(t.Context(), vault.Anonymous(request()), who, func() error { persisted.Add(1); return nil })
+				switch {
+				case err == nil:
+					won.Add(1)
+				case !errors.Is(err, fault.NotFound):
+					t.Error(fault.Detail(err))
+				}
+			})
+		}
+		all.Wait()
+		equal(t, "winners", won.Load(), int64(1))
+		equal(t, "persisted", persisted.Load(), int64(1))
+		equal(t, "users", p.count(t, "users"), 1)
+		equal(t, "audit events", p.count(t, "audit_events"), 1)
+		p.exec(t, "DELETE FROM users")
+		if done, err := must(p.vault(t, p.ring)).Onboarded(t.Context()); err != nil || !done {
+			t.Errorf("open again when every administrator is gone: %v", err)
+		}
+	})
+}
+
+func TestAFirstRunThatCanNotBeSavedStaysOpen(t *testing.T) {
+	t.Parallel()
+	eachPlace(t, func(t *testing.T, p place) {
+		v, full := must(p.vault(t, p.ring)), errors.New("disk full")
+		if _, err := v.Onboard(t.Context(), vault.Local(), admin("ann@example.com"), func() error { return full }); !errors.Is(err, full) {
+			t.Error(err)
+		}
+		if done, err := v.Onboarded(t.Context()); done || err != nil {
+			t.Errorf("closed, %v", err)
+		}
+		for _, table := range []string{"users", "instance", "audit_events"} {
+			equal(t, table, p.count(t, table), 0)
+		}
+	})
+}
