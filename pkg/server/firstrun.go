@@ -56,8 +56,8 @@ func (s *Server) onboard(ctx context.Context, who vault.Principal, in api.Onboar
 	}
 	i := now.Instance
 	if plan.changesInstance() {
-		if i, err = Open(ctx, plan.config, true, s.log); err != nil {
-			return api.OnboardResponse{}, fault.Wrap(fault.Invalid, err, "The database can not be used: "+err.Error())
+		if i, err = plan.open(ctx, s.log); err != nil {
+			return api.OnboardResponse{}, s.whyNotOpened(ctx, now, err)
 		}
 		defer s.retire(i)
 	}
@@ -65,12 +65,29 @@ func (s *Server) onboard(ctx context.Context, who vault.Principal, in api.Onboar
 	if err != nil {
 		return answer, err
 	}
-	return answer, s.afterFirstRun(ctx)
+	s.log.Info("the first run is finished")
+	if err := s.afterFirstRun(ctx); err != nil {
+		// It can not be undone, and the answer may hold the new key, which is
+		// nowhere else to be seen. watchFirstRun tries again.
+		s.log.Error("the new settings can not be used", "error", fault.Detail(err))
+	}
+	return answer, nil
+}
+
+// whyNotOpened words why the database that a first run asks for can not be
+// used. If another server has finished the first run meanwhile, that is why.
+func (s *Server) whyNotOpened(ctx context.Context, now *running, err error) error {
+	if open, openErr := firstRunOpen(ctx, now); openErr == nil && !open {
+		return errClosed
+	}
+	if fault.As(err) == nil {
+		return err // of a kind that nobody has looked at: its text is not for people
+	}
+	return fault.Wrap(fault.Invalid, err, "The database can not be used: "+err.Error())
 }
 
 // afterFirstRun reads the settings anew and goes on with them.
 func (s *Server) afterFirstRun(ctx context.Context) error {
-	s.log.Info("the first run is finished")
 	if err := removeSetupToken(s.config); err != nil {
 		s.log.Warn("the set-up token's file could not be removed", "error", err)
 	}
@@ -114,12 +131,14 @@ func (s *Server) watchFirstRun(ctx context.Context) (waiting bool) {
 		return true
 	}
 	i, err := Open(ctx, cfg, s.options.Migrate, s.log)
-	if err != nil {
-		s.log.Error("the new settings can not be used", "error", fault.Detail(err))
-		return true
+	if err == nil {
+		err = s.use(i)
 	}
-	if err := s.use(i); err != nil {
-		s.log.Error("the new settings can not be used", "error", fault.Detail(err))
+	if err != nil {
+		if text := fault.Detail(err); text != s.watchError { // not every second
+			s.log.Error("the new settings can not be used", "error", text)
+			s.watchError = text
+		}
 		return true
 	}
 	s.log.Info("went on with the settings of the first run")

@@ -52,19 +52,25 @@ func storeOptions(cfg *config.Server) store.Options {
 // checks it against the database. A development server without a key gets one,
 // unless the database holds anything that another key has sealed.
 func Open(ctx context.Context, cfg *config.Server, migrate bool, log *slog.Logger) (*Instance, error) {
+	return openInstance(ctx, cfg, migrate, false, log)
+}
+
+// openInstance is Open; with newKey the configured key is one that a first run
+// has still to save (see vault.Options).
+func openInstance(ctx context.Context, cfg *config.Server, migrate, newKey bool, log *slog.Logger) (*Instance, error) {
 	st, err := OpenStore(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	i := &Instance{Config: cfg, Store: st}
-	if err := i.open(ctx, migrate, log); err != nil {
+	if err := i.open(ctx, migrate, newKey, log); err != nil {
 		_ = st.Close()
 		return nil, err
 	}
 	return i, nil
 }
 
-func (i *Instance) open(ctx context.Context, migrate bool, log *slog.Logger) error {
+func (i *Instance) open(ctx context.Context, migrate, newKey bool, log *slog.Logger) error {
 	if err := prepareSchema(ctx, i.Store, migrate, log); err != nil {
 		return err
 	}
@@ -78,7 +84,7 @@ func (i *Instance) open(ctx context.Context, migrate bool, log *slog.Logger) err
 	}
 	i.recorder = store.NewRecorder(i.Store)
 	i.Vault, err = vault.New(ctx, vault.Options{
-		Store: i.Store, Recorder: i.recorder, Ring: ring,
+		Store: i.Store, Recorder: i.recorder, Ring: ring, RingIsNew: newKey,
 		SessionKeys: sessionKeys, SSOEnabled: i.Config.OIDC.Enabled,
 	})
 	if err != nil {

@@ -116,6 +116,8 @@ func planFirstRun(cfg *config.Server, in api.OnboardRequest, parse databaseParse
 func (p *firstRun) chooseKey(given api.Value) error {
 	source := p.config.EncryptionKey.Source
 	switch {
+	case given.Len() > 0 && source == config.KeyFromFile && p.database == "":
+		return fault.InvalidField("body.encryption_key", "the database has a key already, that of heartlock_data/"+config.KeyFileName+"; leave this out")
 	case given.Len() > 0:
 		key, err := keyring.ParseKey(given.Reveal())
 		if err != nil {
@@ -135,10 +137,10 @@ func (p *firstRun) chooseKey(given api.Value) error {
 // fixed names the answers that the configuration has given already.
 func fixed(cfg *config.Server) []string {
 	var names []string
-	for name, variable := range map[string]string{"app_url": "HEARTLOCK_APP_URL", "database_url": "DATABASE_URL"} {
+	for _, decided := range []struct{ name, variable string }{{"app_url", "HEARTLOCK_APP_URL"}, {"database_url", "DATABASE_URL"}} {
 		for _, s := range cfg.Settings() {
-			if s.Name == variable && s.Source != "default" {
-				names = append(names, name)
+			if s.Name == decided.variable && s.Source != "default" {
+				names = append(names, decided.name)
 			}
 		}
 	}
@@ -167,6 +169,11 @@ func (p *firstRun) persist() error {
 	})
 }
 
+// open opens the database and the key that the first run ends with.
+func (p *firstRun) open(ctx context.Context, log *slog.Logger) (*Instance, error) {
+	return openInstance(ctx, p.config, true, p.key != nil, log)
+}
+
 // changesInstance reports whether the first run needs another database or key
 // than the present ones.
 func (p *firstRun) changesInstance() bool { return p.database != "" || p.key != nil }
@@ -180,7 +187,7 @@ func Onboard(ctx context.Context, cfg *config.Server, in api.OnboardRequest, log
 	if err != nil {
 		return api.OnboardResponse{}, api.Value{}, err
 	}
-	i, err := Open(ctx, plan.config, true, log)
+	i, err := plan.open(ctx, log)
 	if err != nil {
 		return api.OnboardResponse{}, api.Value{}, err
 	}

@@ -65,6 +65,8 @@ type Server struct {
 	current  atomic.Pointer[running]
 	firstRun sync.Mutex // one first run at a time
 	stopping atomic.Bool
+	// watchError is what watchFirstRun, which alone uses it, has logged last.
+	watchError string
 }
 
 // running is an instance with the handler that serves it.

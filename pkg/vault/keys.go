@@ -16,11 +16,12 @@ import (
 var errNoKey = fault.New(fault.Unavailable, "No encryption key is configured.")
 
 // checkKeys makes sure that the ring opens everything that the database may
-// hold, and enters the sealing key into the database's list before the first
-// value is sealed with it. Without a ring it only looks whether one is missing.
-func (v *Vault) checkKeys(ctx context.Context) error {
+// hold, and with enter enters the sealing key into the database's list before
+// the first value is sealed with it. Without a ring it only looks whether one is
+// missing.
+func (v *Vault) checkKeys(ctx context.Context, enter bool) error {
 	known, err := compareKeysAtOnce(ctx, v.store, v.ring)
-	if err != nil || v.ring == nil || lists(known, v.ring.SealFingerprint()) {
+	if err != nil || v.ring == nil || !enter || lists(known, v.ring.SealFingerprint()) {
 		return err
 	}
 	return v.store.Write(ctx, v.enterKey)

@@ -42,6 +42,10 @@ type Options struct {
 	Recorder *store.Recorder
 	// Ring seals and opens values; nil while no key is configured.
 	Ring *keyring.Ring
+	// RingIsNew says that the ring's key is not saved anywhere yet: the vault is
+	// for a first run alone, which enters the key into the database's list and
+	// saves it if it wins. A first run that fails leaves no trace of its key.
+	RingIsNew bool
 	// SessionKeys are the keys under which the digests of session tokens are
 	// made; the first is used for new ones. At least one.
 	SessionKeys [][]byte
@@ -77,7 +81,7 @@ func New(ctx context.Context, o Options) (*Vault, error) {
 	if len(v.sessionKeys) == 0 {
 		return nil, fault.New(fault.Internal, "a vault needs a session key")
 	}
-	if err := v.checkKeys(ctx); err != nil {
+	if err := v.checkKeys(ctx, !o.RingIsNew); err != nil {
 		return nil, err
 	}
 	return v, nil
