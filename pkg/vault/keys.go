@@ -111,7 +111,7 @@ func checkKnown(known []store.EncryptionKey, ring *keyring.Ring) error {
 		return nil
 	}
 	return fault.New(fault.Usage, fmt.Sprintf(
-		"The database holds values encrypted with key %s, but the configured key is %s. Configure the key that the values were encrypted with; nothing was changed.",
+		"The database holds values encrypted with key %s, but the configured key is %s. Set HEARTLOCK_ENCRYPTION_KEY to the key that the values were encrypted with; nothing was changed.",
 		fingerprints(missing), strings.Join(ring.Fingerprints(), ", ")))
 }
 
