@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/config"
 	"github.com/heartlock/heartlock/pkg/fault"
@@ -47,7 +45,19 @@ func writeSetupToken(cfg *config.Server) (token string, err error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return "", err
 	}
-	return token, renameio.WriteFile(filepath.Join(cfg.DataDir, SetupTokenFile), []byte(token+"\n"), 0o600, renameio.IgnoreUmask())
+	// A file from an earlier start may have another mode, or be a link.
+	if err := removeSetupToken(cfg); err != nil {
+		return "", err
+	}
+	file, err := os.OpenFile(filepath.Join(cfg.DataDir, SetupTokenFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) { // a server beside this one has just written the same
+		return token, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = file.WriteString(token + "\n")
+	return token, errors.Join(err, file.Close())
 }
 
 func removeSetupToken(cfg *config.Server) error {
