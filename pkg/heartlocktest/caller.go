@@ -83,7 +83,7 @@ func (c *Caller) Do(method, path string, body any, headers ...string) Answer {
 	tb := c.server.tb
 	tb.Helper()
 	r := c.request(method, path, body)
-	for _, h := range headers {
+	for _, h := range slices.Concat(c.server.options.Headers, headers) {
 		name, value, _ := strings.Cut(h, ": ")
 		switch name {
 		case "Host":

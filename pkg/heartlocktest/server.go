@@ -48,7 +48,7 @@ type ServerOptions struct {
 	Dir         string   // the data root; empty: a fresh directory
 	DatabaseURL string   // empty: SQLite in Dir
 	Environ     []string // NAME=value; nothing else is in the environment
-	Handler     slog.Handler
+	Headers     []string // "Name: value", sent with every request of a caller
 }
 
 // Server is a Heartlock that runs in the test's own process and listens on a
@@ -115,10 +115,7 @@ func (s *Server) Config() (*config.Server, error) {
 
 func (s *Server) start() {
 	s.tb.Helper()
-	handler := s.options.Handler
-	if handler == nil {
-		handler = slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})
-	}
+	handler := slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})
 	run, err := server.New(server.Options{
 		Load: s.Config, Migrate: true, Log: slog.New(handler), Version: "1.2.3", Commit: "0123abc",
 	})

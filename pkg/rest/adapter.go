@@ -97,8 +97,8 @@ func readBody(r *http.Request) ([]byte, error) {
 // against CSRF; a token in a header is not sent by a browser on its own.
 func (a *API) identify(r *http.Request) (vault.Principal, error) {
 	request := requestOf(r)
-	if lines, sent := r.Header["Authorization"]; sent {
-		token, ok := bearer(lines)
+	if _, sent := r.Header["Authorization"]; sent {
+		token, ok := BearerToken(r.Header)
 		if !ok {
 			return vault.Principal{}, fault.New(fault.Unauthenticated, "Send exactly one header \"Authorization: Bearer hlp_…\".")
 		}
@@ -121,9 +121,10 @@ func (a *API) identify(r *http.Request) (vault.Principal, error) {
 	return who, a.cookies.CheckToken(r, who.SessionID())
 }
 
-// bearer takes the token out of the header (RFC 6750). The scheme's case does
-// not matter; everything else does.
-func bearer(lines []string) (string, bool) {
+// BearerToken takes the token out of the Authorization header (RFC 6750), which
+// must be there once. The scheme's case does not matter; everything else does.
+func BearerToken(h http.Header) (token string, ok bool) {
+	lines := h["Authorization"]
 	if len(lines) != 1 {
 		return "", false
 	}

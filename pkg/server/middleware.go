@@ -139,7 +139,7 @@ func (e *edge) hsts() string {
 // a POST into a GET. A token that came this way is marked as exposed.
 func (e *edge) demandTLS(w http.ResponseWriter, r *http.Request) {
 	if isAPI(r.URL.Path) {
-		if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		if token, ok := rest.BearerToken(r.Header); ok {
 			e.exposed(r, token)
 		}
 		rest.WriteProblem(w, r, e.log, fault.New(fault.Forbidden, "HTTPS is required."))
