@@ -49,6 +49,7 @@ type ServerOptions struct {
 	DatabaseURL string   // empty: SQLite in Dir
 	Environ     []string // NAME=value; nothing else is in the environment
 	Headers     []string // "Name: value", sent with every request of a caller
+	Waiting     bool     // do not wait until it is ready: its database is away
 }
 
 // Server is a Heartlock that runs in the test's own process and listens on a
@@ -130,13 +131,21 @@ func (s *Server) start() {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.tb.Context()))
 	s.cancel, s.stopped = cancel, make(chan struct{})
 	ready := make(chan struct{})
+	if s.options.Waiting {
+		ready = nil // announced, but nobody waits
+	}
 	go func() {
 		defer close(s.stopped)
 		s.err = run.Run(ctx, listener, func(needsSetup bool, token string) {
-			s.NeedsSetup, s.SetupToken = needsSetup, token
-			close(ready)
+			if ready != nil {
+				s.NeedsSetup, s.SetupToken = needsSetup, token
+				close(ready)
+			}
 		})
 	}()
+	if s.options.Waiting {
+		return
+	}
 	select {
 	case <-ready:
 	case <-s.stopped:
@@ -152,11 +161,18 @@ func (s *Server) StopBegin() { s.cancel() }
 func (s *Server) Stop() {
 	s.tb.Helper()
 	s.cancel()
+	if err := s.Wait(); err != nil {
+		s.tb.Errorf("the server did not stop cleanly: %v", err)
+	}
+}
+
+// Wait waits for the end of the server and returns, once, what it ended with.
+func (s *Server) Wait() error {
 	<-s.stopped
 	s.client.CloseIdleConnections()
-	if s.err != nil {
-		s.tb.Errorf("the server did not stop cleanly: %v", s.err)
-	}
+	err := s.err
+	s.err = nil
+	return err
 }
 
 // Restart stops the server and starts it with another environment on the same
