@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -170,9 +171,21 @@ func (r *Recorder) run() {
 	}
 }
 
-// collect takes what waits at this moment, without waiting for more.
+// collect takes what waits. As long as there is more each time, it lets others go
+// first: requests that are about to add an event then share this commit. An idle
+// server does not wait at all.
 func (r *Recorder) collect(first entry) []entry {
 	batch := []entry{first}
+	for before := 0; len(batch) > before && len(batch) < batchLength; {
+		before = len(batch)
+		runtime.Gosched()
+		batch = r.drain(batch)
+	}
+	return batch
+}
+
+// drain takes what waits at this moment.
+func (r *Recorder) drain(batch []entry) []entry {
 	for len(batch) < batchLength {
 		select {
 		case e, ok := <-r.queue:
