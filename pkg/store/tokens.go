@@ -6,40 +6,42 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// TokenView is a token with what it stands for: a user, or a project.
+// TokenView is a token, and the person that a personal token stands for.
 type TokenView struct {
 	Token
-	User        User // of a personal token
-	ProjectSlug string
+	User User // of a personal token
 }
 
-const tokenByDigest = `
-SELECT t.id, t.prefix, t.name, COALESCE(t.user_id, ''), COALESCE(t.project_id, ''), t.access, t.allowed_cidrs,
-       t.expires_at, t.last_used_at, t.exposed_at,
-       COALESCE(u.email, ''), COALESCE(u.first_name, ''), COALESCE(u.last_name, ''), COALESCE(u.password_hash, ''),
-       COALESCE(u.is_active, FALSE), COALESCE(u.is_superuser, FALSE), COALESCE(p.slug, '')
-FROM tokens t
-LEFT JOIN users u ON u.id = t.user_id
-LEFT JOIN projects p ON p.id = t.project_id
-WHERE t.digest = ?`
+const (
+	tokenByDigest = `
+SELECT t.id, t.name, COALESCE(t.user_id, ''), COALESCE(t.project_id, ''), t.access, t.allowed_cidrs,
+       t.expires_at, t.last_used_at, t.exposed_at
+FROM tokens t WHERE t.digest = ?`
+	tokenUser = `
+SELECT u.id, u.email, u.first_name, u.last_name, u.password_hash, u.is_active, u.is_superuser FROM users u WHERE u.id = ?`
+)
 
 // TokenByDigest finds the token that has this digest. Expiry, addresses and
-// whether the user is active are the caller's to judge.
+// whether the user is active are the caller's to judge. For a service token,
+// which is what most requests come with, nothing else is looked up.
 func (q Queries) TokenByDigest(ctx context.Context, digest []byte) (*TokenView, error) {
 	v := new(TokenView)
 	var userID, projectID string
 	err := q.hotRow(ctx, []any{
-		&v.ID, &v.Prefix, &v.Name, &userID, &projectID, &v.Access, &v.AllowedCIDRs,
-		&v.ExpiresAt, &v.LastUsedAt, &v.ExposedAt,
-		&v.User.Email, &v.User.FirstName, &v.User.LastName, &v.User.PasswordHash,
-		&v.User.IsActive, &v.User.IsSuperuser, &v.ProjectSlug,
+		&v.ID, &v.Name, &userID, &projectID, &v.Access, &v.AllowedCIDRs, &v.ExpiresAt, &v.LastUsedAt, &v.ExposedAt,
 	}, tokenByDigest, digest)
-	if userID != "" {
-		v.UserID, v.User.ID = &userID, userID
+	if err != nil {
+		return nil, err
 	}
 	if projectID != "" {
 		v.ProjectID = &projectID
+		return v, nil
 	}
+	v.UserID = &userID
+	u := &v.User
+	err = q.hotRow(ctx, []any{
+		&u.ID, &u.Email, &u.FirstName, &u.LastName, &u.PasswordHash, &u.IsActive, &u.IsSuperuser,
+	}, tokenUser, userID)
 	return v, err
 }
 

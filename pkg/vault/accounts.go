@@ -151,12 +151,16 @@ func (v *Vault) WhoAmI(ctx context.Context, p Principal) (api.Me, error) {
 		me.Account = &account
 		return me, nil
 	}
+	project, err := v.store.ProjectFor(ctx, p.caller(), p.token.projectID)
+	if err != nil {
+		return me, err
+	}
 	environments, err := v.store.EnvironmentsOf(ctx, p.caller(), p.token.projectID)
 	if err != nil {
 		return me, err
 	}
 	me.ServiceToken = &api.ServiceTokenSelf{
-		ID: p.token.id, Name: p.token.name, Project: p.token.projectSlug, Access: p.token.access,
+		ID: p.token.id, Name: p.token.name, Project: project.Slug, Access: p.token.access,
 		ExpiresAt: timeOf(p.token.expiresAt), Environments: []string{},
 	}
 	for _, e := range environments {

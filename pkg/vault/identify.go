@@ -61,7 +61,7 @@ func tokenPrincipal(view *store.TokenView, r Request) Principal {
 	if view.UserID != nil {
 		p.user = &view.User
 	} else {
-		p.token.projectID, p.token.projectSlug = *view.ProjectID, view.ProjectSlug
+		p.token.projectID = *view.ProjectID
 	}
 	return p
 }

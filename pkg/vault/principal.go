@@ -29,12 +29,11 @@ type Principal struct {
 
 // credential is the token that a principal came with.
 type credential struct {
-	id          string
-	name        string
-	access      api.Access // of a service token
-	projectID   string     // of a service token
-	projectSlug string
-	expiresAt   *store.Micros
+	id        string
+	name      string
+	access    api.Access // of a service token
+	projectID string     // of a service token
+	expiresAt *store.Micros
 }
 
 // Anonymous is a caller without credentials.
