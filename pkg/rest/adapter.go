@@ -16,8 +16,8 @@ import (
 )
 
 // adapt makes the HTTP handler of a route.
-func (a *API) adapt(route Route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func (a *API) adapt(route Route) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		c := &call{Context: r.Context(), api: a, w: w, r: r, status: route.Status}
 		out, err := a.handle(c, &route)
 		if err != nil {
@@ -25,7 +25,7 @@ func (a *API) adapt(route Route) http.Handler {
 			return
 		}
 		a.answer(c, out)
-	})
+	}
 }
 
 // handle takes a request from its bytes to the handler's answer. The order

@@ -63,41 +63,59 @@ func New(o Options) (*API, error) {
 	}
 	a.document = document
 	for _, route := range Routes() {
-		h := a.adapt(route)
+		h := routed(a.adapt(route))
 		path := api.Prefix + route.Path
 		a.mux.Handle(route.Method+" "+path+"{$}", h)
 		a.mux.Handle(route.Method+" "+strings.TrimSuffix(path, "/"), h) // the same without the slash
 	}
-	a.mux.HandleFunc("GET "+api.Prefix+"/openapi.json", a.serveDocument)
+	a.mux.HandleFunc("GET "+api.Prefix+"/openapi.json", routed(a.serveDocument))
 	return a, nil
 }
 
 // ServeHTTP answers a request below /api/v1/. What no route matches is 404, and
 // 405 with the methods that there are if only the method is wrong.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if _, pattern := a.mux.Handler(r); pattern != "" {
-		a.mux.ServeHTTP(w, r)
-		return
-	}
-	found := &headerRecorder{header: make(http.Header)}
-	a.mux.ServeHTTP(found, r)
-	if found.status == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", found.header.Get("Allow"))
+	u := &unrouted{answer: w}
+	a.mux.ServeHTTP(u, r)
+	switch {
+	case u.matched:
+	case u.status == http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", u.Header().Get("Allow"))
 		a.fail(w, r, fault.New(fault.MethodNotAllowed, "This path does not take this method; see the Allow header."))
-		return
+	default:
+		a.fail(w, r, fault.New(fault.NotFound, "Not found."))
 	}
-	a.fail(w, r, fault.New(fault.NotFound, "Not found."))
 }
 
-// headerRecorder keeps what the mux answers to a request that no route matches.
-type headerRecorder struct {
-	header http.Header
-	status int
+// unrouted is what the mux answers to. What it says itself, because no route
+// matches, is kept from the client, who gets a problem document instead; a route
+// takes the client's end out of it.
+type unrouted struct {
+	answer  http.ResponseWriter
+	matched bool
+	header  http.Header
+	status  int
 }
 
-func (h *headerRecorder) Header() http.Header         { return h.header }
-func (h *headerRecorder) Write(b []byte) (int, error) { return len(b), nil }
-func (h *headerRecorder) WriteHeader(status int)      { h.status = status }
+// routed is a handler for the mux.
+func routed(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if u, ok := w.(*unrouted); ok {
+			u.matched, w = true, u.answer
+		}
+		h(w, r)
+	}
+}
+
+func (u *unrouted) Header() http.Header {
+	if u.header == nil {
+		u.header = make(http.Header)
+	}
+	return u.header
+}
+
+func (u *unrouted) Write(b []byte) (int, error) { return len(b), nil }
+func (u *unrouted) WriteHeader(status int)      { u.status = status }
 
 func (a *API) serveDocument(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")

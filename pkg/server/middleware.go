@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,7 +56,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
 	r = session.WithConnection(r.WithContext(ctx), connection)
-	e.setHeaders(w.Header(), r, connection)
+	e.setHeaders(w.Header(), connection)
 	answer := &answerWriter{ResponseWriter: w}
 	defer func() {
 		e.recovered(answer, r, recover())
@@ -90,41 +92,62 @@ func (e *edge) check(r *http.Request) error {
 // ambiguous reports whether a path has an empty or dot segment, or an escaped
 // separator, NUL or dot: what cleans paths and what does not would disagree.
 func ambiguous(escaped string) bool {
+	if !strings.HasPrefix(escaped, "/") || strings.Contains(escaped, "//") || strings.ContainsRune(escaped, '\\') {
+		return true
+	}
+	if strings.Contains(escaped, "/.") && hasDotSegment(escaped) {
+		return true
+	}
+	if !strings.ContainsRune(escaped, '%') {
+		return false
+	}
 	lower := strings.ToLower(escaped)
-	for _, bad := range []string{"//", "%2f", "%5c", "%00", "%2e", `\`} {
+	for _, bad := range []string{"%2f", "%5c", "%00", "%2e"} {
 		if strings.Contains(lower, bad) {
 			return true
 		}
 	}
-	for _, segment := range strings.Split(lower, "/") {
+	return false
+}
+
+func hasDotSegment(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "." || segment == ".." {
 			return true
 		}
 	}
-	return !strings.HasPrefix(escaped, "/")
+	return false
 }
 
-func (e *edge) setHeaders(h http.Header, r *http.Request, connection session.Connection) {
-	h.Set("X-Request-ID", connection.ID)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Content-Security-Policy", contentSecurityPolicy)
-	h.Set("Cache-Control", "no-store")
-	h.Set("Vary", "Cookie, Origin, Authorization")
-	if policy := e.hsts(); policy != "" && connection.Secure {
-		h.Set("Strict-Transport-Security", policy)
+// fixedHeaders stand in every answer. The values are shared, so nothing may
+// change one in place; http.Header's methods do not.
+var fixedHeaders = http.Header{
+	"X-Content-Type-Options":     {"nosniff"},
+	"X-Frame-Options":            {"DENY"},
+	"Referrer-Policy":            {"same-origin"},
+	"Cross-Origin-Opener-Policy": {"same-origin"},
+	"Content-Security-Policy":    {contentSecurityPolicy},
+	"Cache-Control":              {"no-store"},
+	"Vary":                       {"Cookie, Origin, Authorization"},
+}
+
+func (e *edge) setHeaders(h http.Header, connection session.Connection) {
+	maps.Copy(h, fixedHeaders)
+	h["X-Request-Id"] = []string{connection.ID}
+	if connection.Secure {
+		if policy := e.hsts(); policy != "" {
+			h.Set("Strict-Transport-Security", policy)
+		}
 	}
 }
 
 // hsts is the Strict-Transport-Security header (RFC 6797), or "".
 func (e *edge) hsts() string {
-	s := e.config.Security
+	s := &e.config.Security
 	if e.config.Debug || s.HSTSSeconds == 0 {
 		return ""
 	}
-	policy := fmt.Sprintf("max-age=%d", s.HSTSSeconds)
+	policy := "max-age=" + strconv.FormatInt(int64(s.HSTSSeconds), 10)
 	if s.HSTSIncludeSubdomains {
 		policy += "; includeSubDomains"
 	}
