@@ -112,12 +112,7 @@ func (w *world) try(r rest.Route, caller string, protected bool) {
 		}
 		return
 	}
-	if examples[name(r)].endsSessions {
-		w.restore(caller)
-	}
-	if r.Method != "GET" && strings.Contains(r.Path, "{project}") {
-		w.build()
-	}
+	w.restoreAfter(r, caller)
 }
 
 // restore gives the caller the credentials back that his request has ended.
@@ -155,4 +150,21 @@ func goldenMatrix(t *testing.T) string {
 		}
 	}
 	return b.String()
+}
+
+// TestPolicyAndRoutesBelongTogether: a line that no route asks for, or a route
+// that no line answers, is a mistake in one of the tables.
+func TestPolicyAndRoutesBelongTogether(t *testing.T) {
+	asked := map[vault.Action]bool{}
+	for _, r := range rest.Routes() {
+		asked[r.Action] = true
+		if _, ok := vault.RuleFor(r.Action); !ok {
+			t.Errorf("%s: the policy has no line for %s", name(r), r.Action)
+		}
+	}
+	for _, a := range vault.Policy() {
+		if rule, _ := vault.RuleFor(a); asked[a] == rule.LocalOnly {
+			t.Errorf("%s: local only: %v, has a route: %v", a, rule.LocalOnly, asked[a])
+		}
+	}
 }

@@ -72,16 +72,32 @@ func (s schemas) operation(route Route) object {
 		}
 		parameters = append(parameters, s.parameter(in))
 	}
-	if route.Status == created && route.Method == post {
-		parameters = append(parameters, object{
-			"name": "Idempotency-Key", "in": "header", "schema": object{"type": "string", "maxLength": 255},
-			"description": "The same key with the same request gives the same answer for 24 hours.",
-		})
-	}
+	parameters = append(parameters, headersOf(route)...)
 	if parameters != nil {
 		op["parameters"] = parameters
 	}
 	return op
+}
+
+// headersOf are the headers of a request that no field of its input stands for.
+func headersOf(route Route) []any {
+	header := func(name, description string) any {
+		return object{"name": name, "in": "header", "schema": object{"type": "string", "maxLength": 255}, "description": description}
+	}
+	switch {
+	case readsSecrets(route):
+		return []any{header("If-None-Match", "The ETag of the answer that the client has; if it is still the same, the answer is 304 without a body.")}
+	case route.Method == put:
+		return []any{header("If-None-Match", "* : only if there is no such secret yet.")}
+	case route.Status == created && route.Action != vault.ActionOnboard: // which happens once in any case
+		return []any{header("Idempotency-Key", "The same key with the same request gives the same answer for 24 hours. Printable ASCII.")}
+	}
+	return nil
+}
+
+// readsSecrets reports whether the answers of a route have an entity tag.
+func readsSecrets(route Route) bool {
+	return route.Method == get && (route.Path == secrets || route.Path == secret)
 }
 
 func (s schemas) parameter(in input) object {
@@ -110,7 +126,7 @@ func (s schemas) responses(route Route) object {
 	if route.Method == put {
 		all[strconv.Itoa(created)] = success
 	}
-	if route.Path == secrets && route.Method == get {
+	if readsSecrets(route) {
 		all["304"] = object{"description": "Nothing has changed since the ETag in If-None-Match."}
 	}
 	if route.Path == "/ready/" {
