@@ -7,7 +7,7 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint fmt build bench completions
+.PHONY: help run test check lint fmt build bench soak completions
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ build: ## build bin/heartlock: static, without paths, with its version
 
 bench: ## measure the server against a bare one, in four minutes (ARGS="-quick", "-help")
 	@go run ./pkg/heartlocktest/bench $(ARGS)
+
+soak: ## kill the server 300 times while it writes, load it, and print the figures; some minutes
+	@cd pkg/heartlocktest/soak && go test -count=1 -timeout=60m -run 'Killed|Many' $(ARGS) -soak
 
 completions: ## write completions/ anew, after a command or a flag changed
 	@scripts/completions.sh

@@ -16,7 +16,7 @@ import (
 
 var soak = flag.Bool("soak", false, "run until the promised figures are reached, and print them")
 
-// bench is where the tests leave what they have measured.
+// measured is where the tests leave what they have measured.
 var measured figures
 
 func TestMain(m *testing.M) {
