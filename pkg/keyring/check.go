@@ -13,17 +13,19 @@ const checkText = "heartlock key check 1"
 // stored with the data that the key protects. [Ring.VerifyCheck] later tells
 // whether a ring has that key, before it is used on anything that matters.
 func (r *Ring) SealCheck() (string, error) {
-	token, err := fernet.EncryptAndSign([]byte(checkText), r.keys[0])
+	token, err := fernet.EncryptAndSign([]byte(checkText), r.seal)
 	return string(token), err
 }
 
 // VerifyCheck reports whether the ring has the key of this fingerprint and token
 // is a check token that was made with it.
 func (r *Ring) VerifyCheck(token, fingerprint string) bool {
-	keys, ok := r.preferring[fingerprint]
+	openers, ok := r.preferring[fingerprint]
 	if !ok {
 		return false
 	}
-	text, err := open([]byte(token), keys[:1])
+	s := take(&r.scratches, token)
+	defer giveBack(&r.scratches, s)
+	text, err := s.open(openers[:1])
 	return err == nil && bytes.Equal(text, []byte(checkText))
 }

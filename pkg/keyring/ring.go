@@ -1,11 +1,8 @@
 package keyring
 
 import (
-	"bytes"
-	"crypto/aes"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
+	"sync"
 
 	"github.com/fernet/fernet-go"
 
@@ -17,27 +14,21 @@ import (
 // sealed with another key and one that was changed both fail the same check.
 var ErrOpen = errors.New("the token is damaged or was sealed with a key that is not at hand")
 
-// The layout of a token's bytes (Fernet spec, "Token Format"): version, time,
-// IV, ciphertext, HMAC.
-const (
-	version       = 0x80
-	overhead      = 1 + 8 + aes.BlockSize + sha256.Size
-	shortestToken = overhead + aes.BlockSize // an empty value is one block of padding
-)
-
 // Ring is an ordered set of keys: the first one seals, all of them open. It
 // does not change after [NewRing] and may be used by many goroutines at once.
 type Ring struct {
-	keys         []*fernet.Key            // the sealing key first
-	fingerprints []string                 // in the order of keys
-	preferring   map[string][]*fernet.Key // by fingerprint: all keys, that one first
+	seal         *fernet.Key
+	openers      []*opener            // of all keys, the sealing one first
+	fingerprints []string             // in the same order
+	preferring   map[string][]*opener // by fingerprint: all of them, that one first
+	scratches    sync.Pool            // of *scratch
 }
 
 // NewRing makes a ring that seals with seal and opens with seal and older. No
 // key may be the zero Key; two keys with one fingerprint are refused, since the
 // fingerprint is what a stored token names its key by. Errors are [fault.Usage].
 func NewRing(seal Key, older ...Key) (*Ring, error) {
-	r := &Ring{preferring: make(map[string][]*fernet.Key, 1+len(older))}
+	r := &Ring{preferring: make(map[string][]*opener, 1+len(older))}
 	for _, k := range append([]Key{seal}, older...) {
 		if k.IsZero() {
 			return nil, fault.New(fault.Usage, "There is no encryption key.")
@@ -47,19 +38,24 @@ func NewRing(seal Key, older ...Key) (*Ring, error) {
 			return nil, fault.Newf(fault.Usage, "Two of the encryption keys have the fingerprint %s: give each key once.", fingerprint)
 		}
 		r.preferring[fingerprint] = nil
-		r.keys = append(r.keys, k.bytes())
+		o, err := newOpener(k.bytes())
+		if err != nil {
+			return nil, err
+		}
+		r.openers = append(r.openers, o)
 		r.fingerprints = append(r.fingerprints, fingerprint)
 	}
 	for i, fingerprint := range r.fingerprints {
-		r.preferring[fingerprint] = movedToFront(r.keys, i)
+		r.preferring[fingerprint] = movedToFront(r.openers, i)
 	}
+	r.seal = seal.bytes()
 	return r, nil
 }
 
-// movedToFront is a copy of keys with the i-th one before all others.
-func movedToFront(keys []*fernet.Key, i int) []*fernet.Key {
-	out := append([]*fernet.Key{keys[i]}, keys[:i]...)
-	return append(out, keys[i+1:]...)
+// movedToFront is a copy of openers with the i-th one before all others.
+func movedToFront(openers []*opener, i int) []*opener {
+	out := append([]*opener{openers[i]}, openers[:i]...)
+	return append(out, openers[i+1:]...)
 }
 
 // SealFingerprint is the fingerprint of the key that seals.
@@ -71,7 +67,7 @@ func (r *Ring) Fingerprints() []string { return append([]string(nil), r.fingerpr
 // Seal encrypts plaintext, which may be empty, with the sealing key. It returns
 // the token, which is text, and the fingerprint to store beside it.
 func (r *Ring) Seal(plaintext []byte) (token []byte, fingerprint string, err error) {
-	token, err = fernet.EncryptAndSign(plaintext, r.keys[0])
+	token, err = fernet.EncryptAndSign(plaintext, r.seal)
 	if err != nil {
 		return nil, "", err
 	}
@@ -83,48 +79,27 @@ func (r *Ring) Seal(plaintext []byte) (token []byte, fingerprint string, err err
 // tries them in order. The result is never nil when err is nil, and has no
 // spare capacity. The error is [ErrOpen], whatever was wrong.
 func (r *Ring) Open(token []byte, fingerprint string) ([]byte, error) {
-	keys, known := r.preferring[fingerprint]
-	if !known {
-		keys = r.keys
+	s := take(&r.scratches, token)
+	defer giveBack(&r.scratches, s)
+	text, err := s.open(r.preferred(fingerprint))
+	if err != nil {
+		return nil, err
 	}
-	return open(token, keys)
+	return append(make([]byte, 0, len(text)), text...), nil
 }
 
-// open decrypts token with the first of keys that fits.
-//
-// fernet-go ignores what does not decode as base64, so a token with garbage
-// after it would open; it indexes outside its slice when the MAC of a token
-// that is too short is right; and it takes a padding of 0 or of several blocks.
-// A token with a right MAC can be malformed only if another program that has
-// the key wrote it, but that must not take the server down: the shape is
-// checked before, the padding after.
-func open(token []byte, keys []*fernet.Key) ([]byte, error) {
-	size, ok := ciphertextSize(token)
-	if !ok {
-		return nil, ErrOpen
-	}
-	plaintext := fernet.VerifyAndDecrypt(token, 0, keys) // 0: of any age
-	if plaintext == nil {
-		return nil, ErrOpen
-	}
-	if padding := size - len(plaintext); padding < 1 || padding > aes.BlockSize {
-		return nil, ErrOpen
-	}
-	return plaintext[:len(plaintext):len(plaintext)], nil
+// OpenText is Open for a token and a value that are text.
+func (r *Ring) OpenText(token, fingerprint string) (string, error) {
+	s := take(&r.scratches, token)
+	defer giveBack(&r.scratches, s)
+	text, err := s.open(r.preferred(fingerprint))
+	return string(text), err
 }
 
-// ciphertextSize checks the shape of a token: canonical URL-safe base64 and
-// nothing else, the version, and a whole number (at least one) of cipher blocks.
-func ciphertextSize(token []byte) (size int, ok bool) {
-	// Even a strict decoder of encoding/base64 skips line breaks.
-	if len(token) < base64.URLEncoding.EncodedLen(shortestToken) || bytes.ContainsAny(token, "\r\n") {
-		return 0, false
+// preferred are all openers, that of the key with the fingerprint first.
+func (r *Ring) preferred(fingerprint string) []*opener {
+	if openers, known := r.preferring[fingerprint]; known {
+		return openers
 	}
-	raw := make([]byte, base64.URLEncoding.DecodedLen(len(token)))
-	n, err := base64.URLEncoding.Strict().Decode(raw, token)
-	if err != nil || raw[0] != version {
-		return 0, false
-	}
-	size = n - overhead
-	return size, size%aes.BlockSize == 0
+	return r.openers
 }

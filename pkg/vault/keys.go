@@ -141,10 +141,10 @@ func (v *Vault) open(s *store.Secret) (api.Value, error) {
 	if v.ring == nil {
 		return api.Value{}, errNoKey
 	}
-	text, err := v.ring.Open([]byte(*s.Sealed), s.KeyFingerprint)
+	text, err := v.ring.OpenText(*s.Sealed, s.KeyFingerprint)
 	if err != nil {
 		return api.Value{}, fault.Wrap(fault.Internal, err, fmt.Sprintf(
 			"The stored value of %s can not be decrypted: it is damaged, or its key is missing. Run `heartlock check` on the server.", s.Key))
 	}
-	return api.NewValue(string(text)), nil
+	return api.NewValue(text), nil
 }
