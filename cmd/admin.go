@@ -15,7 +15,9 @@ func newAdminCommand(c *cli) *cobra.Command {
 	cmd := newGroup("admin", "Manage administrators from the server itself")
 	cmd.Long = `Manages administrators from the server itself, for the day when nobody can sign in.
 Run it in the server's directory, with the server's settings. It may run while
-servers do.`
+servers do.` + exits(fault.NotFound, fault.Conflict, fault.Unavailable)
+	cmd.Example = `  heartlock admin create ann@example.com
+  heartlock admin reset-password ann@example.com`
 	cmd.AddCommand(newAdminCreateCommand(c), newAdminResetPasswordCommand(c))
 	return cmd
 }
@@ -24,6 +26,8 @@ servers do.`
 // input, or typed at a hidden prompt. It is never an argument, which other users
 // could see.
 type passwordFlag struct{ stdin bool }
+
+const passwordsDiffer = "The two passwords differ."
 
 func (f *passwordFlag) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.stdin, "password-stdin", false, "read the password from standard input (one line break at its end is not part of it)")
@@ -43,7 +47,7 @@ func (f *passwordFlag) read(ctx context.Context, c *cli, cmd *cobra.Command) (ap
 	}
 	again, err := c.askHidden(ctx, "Again: ")
 	if err == nil && !again.Equal(password) {
-		err = fault.New(fault.Usage, "The two passwords differ.")
+		err = fault.New(fault.Usage, passwordsDiffer)
 	}
 	return password, err
 }
@@ -72,7 +76,7 @@ func newAdminCreateCommand(c *cli) *cobra.Command {
 				if err == nil {
 					c.say("%s administers this server now.", account.Email)
 				}
-				return err
+				return inWordsOfTheCommand(err, adminWords())
 			})
 		},
 	}
@@ -81,6 +85,15 @@ func newAdminCreateCommand(c *cli) *cobra.Command {
 	cmd.Flags().StringVar(&in.FirstName, "first-name", "", "first name")
 	cmd.Flags().StringVar(&in.LastName, "last-name", "", "last name")
 	return cmd
+}
+
+// adminWords are the answers as the person calls them.
+func adminWords() map[string]string {
+	return map[string]string{
+		"body.admin.email": "The address", "email": "The address",
+		"body.admin.password": "The password", "password": "The password",
+		"body.admin": "--first-name or --last-name",
+	}
 }
 
 func newAdminResetPasswordCommand(c *cli) *cobra.Command {
@@ -102,7 +115,7 @@ func newAdminResetPasswordCommand(c *cli) *cobra.Command {
 			}
 			return c.withInstance(ctx, &f, func(i *server.Instance) error {
 				if err := i.Vault.ResetPassword(ctx, vault.Local(), args[0], text); err != nil {
-					return err
+					return inWordsOfTheCommand(err, adminWords())
 				}
 				c.say("The password was changed and all sessions of the account were ended.")
 				return nil

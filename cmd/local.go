@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -38,16 +39,26 @@ func (f *logLevelFlag) logger(c *cli, cmd *cobra.Command) (*slog.Logger, error) 
 	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil || strings.ContainsAny(f.logLevel, "+-") {
 		return nil, wrongUse(cmd, "--log-level must be debug, info, warn or error.")
 	}
-	options := &slog.HandlerOptions{Level: level}
 	if isTerminal(c.streams.Err) {
-		return slog.New(slog.NewTextHandler(c.streams.Err, options)), nil
+		return c.textLogger(level), nil
 	}
-	return slog.New(slog.NewJSONHandler(c.streams.Err, options)), nil
+	return slog.New(slog.NewJSONHandler(c.streams.Err, &slog.HandlerOptions{Level: level})), nil
 }
 
 // quiet is a logger for short commands: only what is wrong.
-func (c *cli) quiet() *slog.Logger {
-	return slog.New(slog.NewTextHandler(c.streams.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+func (c *cli) quiet() *slog.Logger { return c.textLogger(slog.LevelWarn) }
+
+// textLogger is for a person who watches: the time of day is enough.
+func (c *cli) textLogger(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(c.streams.Err, &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				a.Value = slog.StringValue(a.Value.Time().Format(time.TimeOnly))
+			}
+			return a
+		},
+	}))
 }
 
 // withInstance opens the server's database and key for one command.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,11 +44,12 @@ A server does it by itself when it starts.` + exits(fault.Unavailable),
 func newMigrateUpCommand(c *cli) *cobra.Command {
 	f := &envFileFlag{}
 	cmd := &cobra.Command{
-		Use:   "up",
-		Short: "Apply the migrations that the database lacks",
-		Long:  "Applies the migrations that the database lacks. The same as heartlock migrate." + exits(fault.Unavailable),
-		Args:  takes(0, 0, "no arguments"),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.migrateUp(cmd.Context(), f) },
+		Use:     "up",
+		Short:   "Apply the migrations that the database lacks",
+		Long:    "Applies the migrations that the database lacks. The same as heartlock migrate." + exits(fault.Unavailable),
+		Example: "  heartlock migrate up",
+		Args:    takes(0, 0, "no arguments"),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.migrateUp(cmd.Context(), f) },
 	}
 	f.register(cmd)
 	return cmd
@@ -60,8 +62,10 @@ func newMigrateStatusCommand(c *cli) *cobra.Command {
 		Use:   "status",
 		Short: "List the migrations and which are applied",
 		Long:  "Lists the migrations of this program and of the database." + exits(fault.Unavailable),
-		Args:  takes(0, 0, "no arguments"),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.migrateStatus(cmd.Context(), f, asJSON) },
+		Example: `  heartlock migrate status
+  heartlock migrate status --json`,
+		Args: takes(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.migrateStatus(cmd.Context(), f, asJSON) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	f.register(cmd)
@@ -156,27 +160,43 @@ func (c *cli) migrateStatus(ctx context.Context, f *envFileFlag, asJSON bool) er
 		if err != nil {
 			return err
 		}
-		type line struct {
-			Version int    `json:"version"`
-			Name    string `json:"name"`
-			State   string `json:"state"`
-		}
-		lines := []line{}
+		lines := []migrationLine{}
 		t := table{head: []string{"VERSION", "NAME", "STATE"}}
 		for _, m := range list {
-			state := "pending"
-			if m.Applied {
-				state = "applied " + when(m.AppliedAt)
-			}
-			if !m.Known {
-				state += " by a newer heartlock"
-			}
-			lines = append(lines, line{m.Version, m.Name, state})
-			t.add(fmt.Sprintf("%04d", m.Version), m.Name, state)
+			lines = append(lines, newMigrationLine(m))
+			t.add(fmt.Sprintf("%04d", m.Version), m.Name, migrationState(m))
 		}
 		if asJSON {
 			return c.printJSON(lines)
 		}
 		return c.printTable(t)
 	})
+}
+
+// migrationLine is a migration in JSON.
+type migrationLine struct {
+	Version   int        `json:"version"`
+	Name      string     `json:"name"`
+	Applied   bool       `json:"applied"`
+	AppliedAt *time.Time `json:"applied_at"` // null when it is not
+	Known     bool       `json:"known"`      // false: a newer heartlock applied it
+}
+
+func newMigrationLine(m store.MigrationStatus) migrationLine {
+	line := migrationLine{Version: m.Version, Name: m.Name, Applied: m.Applied, Known: m.Known}
+	if m.Applied {
+		line.AppliedAt = &m.AppliedAt
+	}
+	return line
+}
+
+func migrationState(m store.MigrationStatus) string {
+	state := "pending"
+	if m.Applied {
+		state = "applied " + when(m.AppliedAt)
+	}
+	if !m.Known {
+		state += " by a newer heartlock"
+	}
+	return state
 }

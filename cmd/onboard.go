@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/charmbracelet/huh"
 	"github.com/spf13/cobra"
 
 	"github.com/heartlock/heartlock/pkg/api"
@@ -77,7 +76,7 @@ func (c *cli) onboard(ctx context.Context, cmd *cobra.Command, o *onboardOptions
 	if cfg.DisableOnboarding && !o.force {
 		return fault.New(fault.Usage, "HEARTLOCK_DISABLE_ONBOARDING is set. Add --force to set the server up all the same.")
 	}
-	in, err := c.onboardAnswers(ctx, cmd, o)
+	in, err := c.onboardAnswers(ctx, cmd, o, cfg)
 	if err != nil {
 		return err
 	}
@@ -86,7 +85,7 @@ func (c *cli) onboard(ctx context.Context, cmd *cobra.Command, o *onboardOptions
 
 // onboardAnswers collects the answers: from the flags, and from the form for
 // what is missing.
-func (c *cli) onboardAnswers(ctx context.Context, cmd *cobra.Command, o *onboardOptions) (in api.OnboardRequest, err error) {
+func (c *cli) onboardAnswers(ctx context.Context, cmd *cobra.Command, o *onboardOptions, cfg *config.Server) (in api.OnboardRequest, err error) {
 	asks := !o.yes && isTerminal(c.streams.In) && isTerminal(c.streams.Err)
 	if !asks && o.email == "" {
 		return in, wrongUse(cmd, "The administrator's address is missing; give it with --email.")
@@ -102,12 +101,12 @@ func (c *cli) onboardAnswers(ctx context.Context, cmd *cobra.Command, o *onboard
 		}
 	}
 	if asks {
-		if in.Admin.Password, err = c.onboardForm(ctx, o, in.Admin.Password); err != nil {
+		if in.Admin.Password, err = c.onboardForm(ctx, o, cfg, in.Admin.Password); err != nil {
 			return in, err
 		}
 	}
 	in.AppURL, in.DatabaseURL = o.appURL, api.NewValue(o.databaseURL)
-	in.Admin.Email, in.Admin.FirstName, in.Admin.LastName = o.email, o.firstName, o.lastName
+	in.Admin.Email, in.Admin.FirstName, in.Admin.LastName = strings.TrimSpace(o.email), o.firstName, o.lastName
 	return in, nil
 }
 
@@ -125,66 +124,16 @@ func (c *cli) readKeyFile(ctx context.Context, name string) (api.Value, error) {
 	return trimOneLineBreak(v), err
 }
 
-// onboardForm asks on the terminal. Every answer is checked again by the server
-// code: at the end of input a form takes what it has.
-func (c *cli) onboardForm(ctx context.Context, o *onboardOptions, given api.Value) (api.Value, error) {
-	password, again, goOn := given.Reveal(), given.Reveal(), true
-	fields := []huh.Field{
-		huh.NewInput().Title("Administrator's e-mail").Value(&o.email).Validate(notEmpty("An address is needed.")),
-		huh.NewInput().Title("First name").Description("May be empty.").Value(&o.firstName),
-		huh.NewInput().Title("Last name").Description("May be empty.").Value(&o.lastName),
+// onboardWords are the answers as the person calls them.
+func onboardWords() map[string]string {
+	return map[string]string{
+		"body.admin.email":    "The administrator's address (--email)",
+		"body.admin.password": "The password",
+		"body.admin":          "--first-name or --last-name",
+		"body.app_url":        "--app-url",
+		"body.database_url":   "--database-url",
+		"body.encryption_key": "--encryption-key-file",
 	}
-	if !o.password.stdin {
-		fields = append(fields,
-			huh.NewInput().Title("Password").Description("At least 8 characters; 15 or more are better.").
-				EchoMode(huh.EchoModePassword).Value(&password).Validate(notEmpty("A password is needed.")),
-			huh.NewInput().Title("Password again").EchoMode(huh.EchoModePassword).Value(&again).Validate(func(s string) error {
-				if s != password {
-					return errors.New("The two passwords differ.") //nolint:staticcheck // shown to a person
-				}
-				return nil
-			}))
-	}
-	form := huh.NewForm(
-		huh.NewGroup(fields...),
-		huh.NewGroup(
-			huh.NewConfirm().Title("Sign this terminal in as the administrator?").
-				Description("Stores a personal token, so that commands such as `heartlock projects` work.").Value(&o.login),
-			huh.NewConfirm().Title("Set the server up now?").Value(&goOn),
-		),
-	).WithAccessible(o.accessible || terminalType(c.environ) == "dumb").WithInput(c.streams.In).WithOutput(c.streams.Err)
-	err := form.RunWithContext(ctx)
-	switch {
-	case errors.Is(err, huh.ErrUserAborted):
-		return api.Value{}, exitCode(130)
-	case err != nil:
-		return api.Value{}, fault.Wrap(fault.Usage, err, "The form can not be shown on this terminal; use the flags and --yes")
-	case !goOn:
-		c.say("Nothing was changed.")
-		return api.Value{}, exitCode(1)
-	case password != again:
-		return api.Value{}, fault.New(fault.Usage, "The two passwords differ.")
-	}
-	return api.NewValue(password), nil
-}
-
-func notEmpty(message string) func(string) error {
-	return func(s string) error {
-		if strings.TrimSpace(s) == "" {
-			return errors.New(message)
-		}
-		return nil
-	}
-}
-
-// terminalType is the terminal's type.
-func terminalType(environ []string) string {
-	for _, v := range environ {
-		if term, ok := strings.CutPrefix(v, "TERM="); ok {
-			return term
-		}
-	}
-	return ""
 }
 
 func (c *cli) finishOnboarding(ctx context.Context, o *onboardOptions, cfg *config.Server, in api.OnboardRequest) error {
@@ -200,7 +149,7 @@ func (c *cli) finishOnboarding(ctx context.Context, o *onboardOptions, cfg *conf
 		return fault.Wrap(fault.Conflict, err, "This server is set up already. To add an administrator, run `heartlock admin create`.")
 	}
 	if err != nil {
-		return err
+		return inWordsOfTheCommand(err, onboardWords())
 	}
 	c.say("%s administers this server now.", answer.Account.Email)
 	if answer.EncryptionKey != nil {
@@ -209,28 +158,34 @@ func (c *cli) finishOnboarding(ctx context.Context, o *onboardOptions, cfg *conf
 			return err
 		}
 	}
-	if !o.login {
-		return nil
+	if o.login {
+		err = c.storeOnboardToken(cfg, in.AppURL, token)
 	}
-	return c.storeOnboardToken(cfg, in.AppURL, token)
+	if err == nil && isTerminal(c.streams.Err) {
+		c.say("Next: `%[1]s serve`, unless it runs already; then `%[1]s projects create NAME`.", thisProgram())
+	}
+	return err
 }
 
 // storeOnboardToken signs the terminal in at the address under which the server
 // is reached from here.
 func (c *cli) storeOnboardToken(cfg *config.Server, appURL string, token api.Value) error {
-	origin := appURL
-	if origin == "" {
-		origin = cfg.AppURL
-	}
+	origin := cfg.AppURL
 	if origin == "" {
 		origin = "http://" + localAddress(cfg.ListenAddress)
+	}
+	if appURL != "" { // valid, or onboarding would have refused it; stored as the client looks it up
+		var err error
+		if origin, err = config.ParseOrigin(strings.TrimRight(appURL, "/")); err != nil {
+			return fault.Wrap(fault.Usage, err, sentence("--app-url", err.Error()))
+		}
 	}
 	dir, err := c.userConfigDir()
 	if err != nil {
 		return fault.Wrap(fault.Usage, err, "There is no place for the token: "+err.Error())
 	}
 	entry := client.StoredToken{Token: token, SavedAt: c.now().UTC()}
-	if err := client.NewTokenStore(filepath.Join(dir, "heartlock")).Put(strings.TrimRight(origin, "/"), entry); err != nil {
+	if err := client.NewTokenStore(filepath.Join(dir, "heartlock")).Put(origin, entry); err != nil {
 		return err
 	}
 	c.say("This terminal is signed in at %s.", origin)

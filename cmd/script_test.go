@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 // home directory of its own and nothing configured. Beyond the commands of
 // testscript a script has
 //
-//	server               start a real server; see startScriptServer
+//	server               set a server up and start it; see startScriptServer
+//	serve [FLAG…]        start a server in the working directory; see scriptServe
 //	fails CODE program … the program must end with exactly this exit code
 //	capture NAME [REGEX] set a variable to the last standard output, or to the
 //	                     first group of REGEX in it
@@ -41,9 +42,13 @@ func TestScripts(t *testing.T) {
 // with only DATABASE_URL changed.
 func TestServerScriptsOnPostgreSQL(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/script/client_server_*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: %v", err)
+	var files []string
+	for _, pattern := range []string{"client_server_*", "server_engine_*"} {
+		found, err := filepath.Glob("testdata/script/" + pattern + ".txtar")
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no scripts %s: %v", pattern, err)
+		}
+		files = append(files, found...)
 	}
 	testscript.Run(t, scripts(t, testscript.Params{Files: files}, func(env *testscript.Env) {
 		env.Setenv("DATABASE_URL", heartlocktest.Postgres(t))
@@ -63,6 +68,12 @@ func scripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) tes
 	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
 		"capture": scriptCapture,
 		"fails":   scriptFails,
+		"serve": func(ts *testscript.TestScript, neg bool, args []string) {
+			if neg {
+				ts.Fatalf("usage: serve [flags]")
+			}
+			scriptServe(t, ts, args)
+		},
 		"server": func(ts *testscript.TestScript, neg bool, args []string) {
 			if neg || len(args) > 0 {
 				ts.Fatalf("usage: server")

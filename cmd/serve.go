@@ -5,7 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -92,9 +96,12 @@ func (c *cli) logSettings(log *slog.Logger, cfg *config.Server) {
 		log.Warn(w)
 	}
 	for _, s := range cfg.Settings() {
-		if s.Managed != "" && s.Source != "default" {
+		if s.Managed != "" && s.Value != "" && s.Source != config.SourceDefault {
 			log.Info("setting", "name", s.Name, "source", s.Source)
 		}
+	}
+	if cfg.EncryptionKey.Source == config.KeyEphemeral {
+		log.Warn("there is no encryption key: until the first run is finished, no secret can be stored")
 	}
 	log.Info("database", "url", cfg.Database.String())
 }
@@ -114,8 +121,36 @@ func (c *cli) announce(log *slog.Logger, cfg *config.Server, address net.Addr, n
 	}
 	c.say("\nHeartlock is ready at %s", url)
 	if needsSetup {
-		c.say("To create the first administrator, run in another terminal, in this directory:\n\n    heartlock onboard\n")
+		c.say("To create the first administrator, run in another terminal, in this directory:\n\n    %s onboard\n", thisProgram())
 	}
+}
+
+// thisProgram is what a person types to run this program again, in the directory
+// in which it runs.
+func thisProgram() string {
+	path, err := os.Executable()
+	if err != nil {
+		return "heartlock"
+	}
+	if strings.Contains(path, string(filepath.Separator)+"go-build") {
+		return "go run ."
+	}
+	if found, err := exec.LookPath("heartlock"); err == nil && sameFile(found, path) {
+		return "heartlock"
+	}
+	if strings.ContainsAny(path, " \t") {
+		return strconv.Quote(path)
+	}
+	return path
+}
+
+func sameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
 }
 
 // browsable is an address that a browser on this machine can open.
