@@ -204,8 +204,8 @@ func TestCheckNamesWhatCanNotBeDecrypted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			print := i.ring.SealFingerprint()
-			i.fill(i.seal("good"), fmt.Sprintf("'%s', '%s'", token, print), "'damaged', '"+print+"'")
+			ours := i.ring.SealFingerprint()
+			i.fill(i.seal("good"), fmt.Sprintf("'%s', '%s'", token, ours), "'damaged', '"+ours+"'")
 			i.finds([]string{"error    shop/production/B: Version 2 can not be decrypted"})
 			i.finds([]string{
 				"error    shop/production/B: Version 1 can not be decrypted",

@@ -90,6 +90,9 @@ func (c *cli) onboardAnswers(ctx context.Context, cmd *cobra.Command, o *onboard
 	if !asks && o.email == "" {
 		return in, wrongUse(cmd, "The administrator's address is missing; give it with --email.")
 	}
+	if o.keyFile == "-" && o.password.stdin {
+		return in, wrongUse(cmd, "Standard input can not hold both the password and the key; give the key in a file.")
+	}
 	if o.keyFile != "" {
 		if in.EncryptionKey, err = c.readKeyFile(ctx, o.keyFile); err != nil {
 			return in, err

@@ -66,7 +66,7 @@ func passwordGroup(o *onboardOptions, password, again *string) *huh.Group {
 		}),
 		huh.NewInput().Title("Password again").EchoMode(huh.EchoModePassword).Value(again).Validate(func(s string) error {
 			if s != *password {
-				return errors.New(passwordsDiffer)
+				return errors.New(passwordsDiffer) //nolint:staticcheck // a sentence that the form shows
 			}
 			return nil
 		}),

@@ -72,7 +72,7 @@ func (c *cli) serve(ctx context.Context, o *serveOptions, log *slog.Logger) erro
 		return err
 	}
 	c.logSettings(log, s.Config())
-	listener, err := net.Listen("tcp", s.Config().ListenAddress)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Config().ListenAddress)
 	if err != nil {
 		return fault.Wrap(fault.Usage, err, "The server can not listen on "+s.Config().ListenAddress+": "+ioReason(err)+". Choose another address with --listen.")
 	}
