@@ -1,6 +1,6 @@
 // Package keyring holds the encryption keys of Heartlock and turns secret
-// values into tokens and back. It owns the one dependency that does the
-// cryptography, fernet-go; no other package knows which it is.
+// values into tokens and back. It seals with fernet-go, which no other package
+// knows of, and opens with the standard library's primitives (see opener).
 //
 // # What is done to a value
 //

@@ -78,7 +78,8 @@ func (q Queries) SecretsOf(ctx context.Context, e *Environment) ([]Secret, error
 	for rows.Next() {
 		secrets = append(secrets, Secret{})
 		s := &secrets[len(secrets)-1]
-		err := rows.Scan(&e.Revision, &s.Key, &s.Version, &s.Comment, &s.Sealed, &s.KeyFingerprint,
+		s.Sealed = new(string) // database/sql is slow at filling in a nil pointer
+		err := rows.Scan(&e.Revision, &s.Key, &s.Version, &s.Comment, s.Sealed, &s.KeyFingerprint,
 			&s.CreatedAt, &s.UpdatedAt, &s.UpdatedBy.Kind, &s.UpdatedBy.ID, &s.UpdatedBy.Name)
 		if err != nil {
 			return nil, wrap(err)

@@ -50,6 +50,9 @@ func (v *Vault) auditRow(p Principal, e event) store.AuditEvent {
 // clip bounds what a client says of itself, and keeps what no database takes
 // out of it.
 func clip(text string) string {
+	if len(text) <= maxAuditText && plain(text) {
+		return text
+	}
 	clean := make([]rune, 0, min(len(text), maxAuditText))
 	for _, r := range text {
 		if len(clean) == maxAuditText {
@@ -60,6 +63,17 @@ func clip(text string) string {
 		}
 	}
 	return string(clean)
+}
+
+// plain reports whether a text is of printable ASCII characters, as nearly every
+// one is.
+func plain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // record appends an event to the transaction of the change that it tells of.
