@@ -70,6 +70,14 @@ func (tx Tx) InsertSession(ctx context.Context, session *Session) error {
 	return wrap(err)
 }
 
+// HoldSession makes sure, in the transaction of a change, that a session has not
+// ended and its user is active, and keeps both so until the transaction ends;
+// otherwise it is fault.NotFound.
+func (tx Tx) HoldSession(ctx context.Context, id string, now Micros) error {
+	return tx.hold(ctx, `SELECT 1 FROM sessions c JOIN users u ON u.id = c.user_id
+WHERE c.id = ? AND c.expires_at > ? AND u.is_active`, id, now)
+}
+
 // DeleteSession ends one session of a user.
 func (tx Tx) DeleteSession(ctx context.Context, userID, id string) error {
 	return affected(tx.db.NewDelete().Model((*Session)(nil)).

@@ -21,6 +21,11 @@ JOIN environments e ON e.project_id = p.id
 JOIN token_environments te ON te.environment_id = e.id AND te.token_id = t.id`
 )
 
+// lockOfRights holds what the caller's rights come from, by whether he is a
+// token. Without it, a statement that waits for the environment would go on with
+// the rights that he had when it began to wait.
+var lockOfRights = map[bool]string{false: " FOR SHARE OF m", true: " FOR KEY SHARE OF t, te"}
+
 // newLookup spells the texts. After columns come the role of a person and the
 // access of a service token. The arguments are the caller's id, those of join,
 // and the two parts of the path.
@@ -34,7 +39,7 @@ func newLookup(columns, join string) lookup {
 		}
 		text += join + "\nWHERE " + idOrSlug("p", kind.projectID) + " = ? AND " + idOrSlug("e", kind.environmentID) + " = ?"
 		if kind.locked {
-			text += " FOR UPDATE OF e"
+			text += " FOR UPDATE OF e" + lockOfRights[kind.token]
 		}
 		l[kind] = text
 	}

@@ -42,7 +42,7 @@ func (q Queries) Projects(ctx context.Context, caller Caller, after string, limi
 func (q Queries) ProjectFor(ctx context.Context, caller Caller, ref string) (*ProjectView, error) {
 	view := new(ProjectView)
 	query := q.projectsOf(caller).Where("? = ?", bun.Safe(idOrSlug("p", IsID(ref))), ref)
-	err := q.locked(query, "p").Scan(ctx, view)
+	err := q.locked(query, "p"+lockOfProjectRights[caller.TokenID != ""]).Scan(ctx, view)
 	return view, wrap(err)
 }
 
@@ -54,6 +54,9 @@ func (q Queries) locked(query *bun.SelectQuery, alias string) *bun.SelectQuery {
 	}
 	return query.For("UPDATE OF ?", bun.Safe(alias))
 }
+
+// lockOfProjectRights is lockOfRights for the query of a project.
+var lockOfProjectRights = map[bool]string{false: " FOR SHARE OF m", true: " FOR KEY SHARE OF t"}
 
 // InsertProject adds a project with its first member; a slug that is taken is
 // fault.Conflict.

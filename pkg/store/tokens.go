@@ -149,3 +149,20 @@ func (tx Tx) MarkTokenExposed(ctx context.Context, id string, at Micros) error {
 		Where("id = ?", id).Where("exposed_at IS NULL").Exec(ctx)
 	return wrap(err)
 }
+
+// HoldPersonalToken makes sure, in the transaction of a change, that a personal
+// token is valid and its user active, and keeps both so until the transaction
+// ends; otherwise it is fault.NotFound.
+func (tx Tx) HoldPersonalToken(ctx context.Context, id string, now Micros) error {
+	return tx.hold(ctx, `SELECT 1 FROM tokens c JOIN users u ON u.id = c.user_id
+WHERE c.id = ? AND (c.expires_at IS NULL OR c.expires_at > ?) AND u.is_active`, id, now)
+}
+
+// hold runs a query of a credential c and its user u, and locks both rows.
+func (tx Tx) hold(ctx context.Context, text string, args ...any) error {
+	if tx.locks && tx.engine == PostgreSQL {
+		text += " FOR KEY SHARE OF c FOR SHARE OF u"
+	}
+	var one int
+	return tx.hotRow(ctx, []any{&one}, text, args...)
+}

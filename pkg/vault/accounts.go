@@ -132,7 +132,7 @@ func (v *Vault) Logout(ctx context.Context, p Principal) error {
 	if _, err := admit(p, ActionLogout); err != nil {
 		return err
 	}
-	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		if err := v.endFormerSession(ctx, tx, p); err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (v *Vault) UpdateProfile(ctx context.Context, p Principal, in api.UpdateMe)
 		}
 	}
 	var account api.Account
-	err := v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		user, err := tx.UserByID(ctx, p.user.ID)
 		if err != nil {
 			return err
@@ -236,7 +236,7 @@ func (v *Vault) ChangePassword(ctx context.Context, p Principal, in api.ChangePa
 		return api.Value{}, err
 	}
 	token := api.NewValue(randomBase62(sessionTokenLength))
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		if err := stillHas(ctx, tx, p.user.ID, p.user.PasswordHash, errBadSession); err != nil {
 			return err
 		}
@@ -289,7 +289,7 @@ func (v *Vault) EndSession(ctx context.Context, p Principal, id string) error {
 	if !store.IsID(id) {
 		return errNotFound
 	}
-	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		if err := tx.DeleteSession(ctx, p.user.ID, id); err != nil {
 			return err
 		}

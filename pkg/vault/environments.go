@@ -94,7 +94,7 @@ func (v *Vault) CreateEnvironment(ctx context.Context, p Principal, projectRef s
 	if err != nil {
 		return answer, err
 	}
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		project, err := v.project(ctx, tx.Queries, p, ActionCreateEnvironment, projectRef)
 		if err != nil {
 			return err
@@ -143,7 +143,7 @@ func (v *Vault) newEnvironment(ctx context.Context, tx store.Tx, p Principal, pr
 // UpdateEnvironment changes an environment's name, slug, position or
 // protection. To protect one takes the role that unprotecting it would.
 func (v *Vault) UpdateEnvironment(ctx context.Context, p Principal, ref EnvironmentRef, in api.UpdateEnvironment) (answer api.Environment, err error) {
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		view, err := v.environment(ctx, tx.Queries, p, ActionUpdateEnvironment, ref)
 		if err != nil {
 			return err
@@ -176,7 +176,7 @@ func (v *Vault) UpdateEnvironment(ctx context.Context, p Principal, ref Environm
 
 // DeleteEnvironment removes an environment and its secrets.
 func (v *Vault) DeleteEnvironment(ctx context.Context, p Principal, ref EnvironmentRef) error {
-	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		view, err := v.environment(ctx, tx.Queries, p, ActionDeleteEnvironment, ref)
 		if err != nil {
 			return err

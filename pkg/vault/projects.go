@@ -78,7 +78,7 @@ func (v *Vault) CreateProject(ctx context.Context, p Principal, in api.CreatePro
 	if problem := api.CheckText(in.Description); problem != "" {
 		return answer, fault.InvalidField("body.description", problem)
 	}
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) (err error) {
+	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) (err error) {
 		answer, err = once(ctx, v, tx, p, ActionCreateProject, in, func() (api.Project, error) {
 			return v.newProject(ctx, tx, p, in, slug)
 		})
@@ -113,7 +113,7 @@ func firstEnvironments(projectID string, now store.Micros) []store.Environment {
 
 // UpdateProject changes a project's name, slug or description.
 func (v *Vault) UpdateProject(ctx context.Context, p Principal, ref string, in api.UpdateProject) (answer api.Project, err error) {
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		view, err := v.project(ctx, tx.Queries, p, ActionUpdateProject, ref)
 		if err != nil {
 			return err
@@ -140,7 +140,7 @@ func (v *Vault) UpdateProject(ctx context.Context, p Principal, ref string, in a
 
 // DeleteProject removes a project with everything in it. Its audit trail stays.
 func (v *Vault) DeleteProject(ctx context.Context, p Principal, ref string) error {
-	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		view, err := v.project(ctx, tx.Queries, p, ActionDeleteProject, ref)
 		if err != nil {
 			return err

@@ -80,7 +80,7 @@ func (v *Vault) DeleteSecret(ctx context.Context, p Principal, ref SecretRef, m 
 // editOne makes one edit under a condition. To change or remove what is not
 // there is fault.NotFound.
 func (v *Vault) editOne(ctx context.Context, p Principal, a Action, ref SecretRef, e edit, m Match) (done change, err error) {
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		view, err := v.environment(ctx, tx.Queries, p, a, ref.EnvironmentRef)
 		if err != nil {
 			return err
@@ -121,7 +121,7 @@ func (v *Vault) Bulk(ctx context.Context, p Principal, ref EnvironmentRef, in ap
 	if err != nil {
 		return answer, err
 	}
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		view, err := v.environment(ctx, tx.Queries, p, ActionWriteSecret, ref)
 		if err != nil {
 			return err

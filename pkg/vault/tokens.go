@@ -44,7 +44,7 @@ func (v *Vault) createPersonalToken(ctx context.Context, p Principal, userID str
 	if err := v.checkNewToken(in.Name, in.ExpiresAt); err != nil {
 		return answer, err
 	}
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) (err error) {
+	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) (err error) {
 		answer, err = once(ctx, v, tx, p, ActionCreateOwnToken, in, func() (api.PersonalToken, error) {
 			text := newToken()
 			row := v.tokenRow(p, text, in.Name, in.ExpiresAt)
@@ -66,7 +66,7 @@ func (v *Vault) RevokeOwnToken(ctx context.Context, p Principal, id string) erro
 	if !store.IsID(id) {
 		return errNotFound
 	}
-	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		row, err := tx.DeleteUserToken(ctx, p.user.ID, id)
 		if err != nil {
 			return err
@@ -99,7 +99,7 @@ func (v *Vault) CreateServiceToken(ctx context.Context, p Principal, projectRef 
 	if err != nil {
 		return answer, err
 	}
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) (err error) {
+	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) (err error) {
 		project, err := v.project(ctx, tx.Queries, p, ActionCreateToken, projectRef)
 		if err != nil {
 			return err
@@ -161,7 +161,7 @@ func (v *Vault) insertToken(ctx context.Context, tx store.Tx, p Principal, row *
 
 // RevokeServiceToken makes a service token worthless at once.
 func (v *Vault) RevokeServiceToken(ctx context.Context, p Principal, projectRef, id string) error {
-	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		project, err := v.project(ctx, tx.Queries, p, ActionRevokeToken, projectRef)
 		if err != nil {
 			return err
