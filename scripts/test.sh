@@ -49,9 +49,11 @@ export GOFLAGS="${GOFLAGS:+$GOFLAGS }-buildvcs=false"
 export CGO_ENABLED=1
 
 # SQLite is C turned into Go, and forty times slower under the race detector;
-# its own memory is left out. Everything else, the driver's callers and the
-# standard library included, is watched.
-flags=(-race -gcflags='modernc.org/...=-race=false' -shuffle=on -count=1 -timeout=5m)
+# its own memory is left out. Everything else, the driver, its callers and the
+# standard library included, is watched. (To leave out the driver as well would
+# give false alarms: it compiles generic code of sync.Map, which the linker then
+# uses for everybody, without telling the detector of its synchronisation.)
+flags=(-race -gcflags='modernc.org/sqlite/lib=-race=false' -shuffle=on -count=1 -timeout=5m)
 
 packages=(./...)
 for arg in "$@"; do
