@@ -205,10 +205,21 @@ func unmarshalTime(d *jsontext.Decoder, t *time.Time) error {
 	if err != nil {
 		return err
 	}
-	parsed, err := time.Parse(time.RFC3339, token.String())
-	if err != nil {
+	parsed, ok := ParseTime(token.String())
+	if !ok {
 		return errNotTime
 	}
-	*t = parsed.UTC()
+	*t = parsed
 	return nil
+}
+
+// ParseTime reads an RFC 3339 time as UTC. A time whose year in UTC does not
+// have four digits can not be written back and is refused.
+func ParseTime(text string) (t time.Time, ok bool) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, false
+	}
+	t = t.UTC()
+	return t, t.Year() >= 1 && t.Year() <= 9999
 }

@@ -149,7 +149,7 @@ func TestTimesAreStrictAndUTC(t *testing.T) {
 	if err := Decode([]byte(`{"name":"a","expires_at":null}`), &dst); err != nil || dst.ExpiresAt != nil {
 		t.Errorf("null: %v %v", err, dst.ExpiresAt)
 	}
-	for _, bad := range []string{`"tomorrow"`, `1`, `"2027-01-31"`, `""`} {
+	for _, bad := range []string{`"tomorrow"`, `1`, `"2027-01-31"`, `""`, `"9999-12-31T23:59:59-23:00"`, `"0000-12-31T23:59:59+23:00"`} {
 		if err := Decode([]byte(`{"name":"a","expires_at":`+bad+`}`), &dst); err == nil {
 			t.Errorf("%s was accepted", bad)
 		}

@@ -78,6 +78,9 @@ func (r *Route) bind(req *http.Request, body []byte) (reflect.Value, error) {
 			delete(query, f.name)
 		}
 	}
+	if !r.conditional() && req.Header.Get("If-Match") != "" {
+		return in, fault.InvalidField("header.If-Match", "is not looked at by this request; leave it out")
+	}
 	if len(query) > 0 {
 		return in, fault.InvalidField("query", "has a parameter that this request does not take")
 	}
@@ -127,11 +130,10 @@ func (f *input) parse(dst reflect.Value, text string) error {
 		}
 		dst.SetInt(int64(n))
 	case *time.Time:
-		t, err := time.Parse(time.RFC3339, text)
-		if err != nil {
+		t, ok := api.ParseTime(text)
+		if !ok {
 			return wrong("a time such as 2027-01-31T12:00:00Z (RFC 3339)")
 		}
-		t = t.UTC()
 		dst.Set(reflect.ValueOf(&t))
 	default:
 		panic("rest: a query parameter of type " + dst.Type().String())

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/heartlock/heartlock/pkg/vault"
 )
@@ -45,6 +46,11 @@ func (r Route) body() *input {
 		}
 	}
 	return nil
+}
+
+// conditional reports whether the route looks at If-Match.
+func (r Route) conditional() bool {
+	return slices.ContainsFunc(r.inputs, func(in input) bool { return in.source == fromHeader })
 }
 
 // empty is the answer of routes that have none.
