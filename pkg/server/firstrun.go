@@ -115,6 +115,11 @@ func (s *Server) watchFirstRun(ctx context.Context) (waiting bool) {
 	if err != nil {
 		return true
 	}
+	if done {
+		if err := removeSetupToken(now.Config); err != nil {
+			s.log.Warn("the set-up token's file could not be removed", "error", err)
+		}
+	}
 	if done && now.Vault.Fingerprint() != "" {
 		return false
 	}

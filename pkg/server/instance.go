@@ -82,7 +82,7 @@ func (i *Instance) open(ctx context.Context, migrate, newKey bool, log *slog.Log
 	if err != nil {
 		return err
 	}
-	i.recorder = store.NewRecorder(i.Store)
+	i.recorder = store.NewRecorder(i.Store) //nolint:contextcheck // it works for as long as the instance, not for this call
 	i.Vault, err = vault.New(ctx, vault.Options{
 		Store: i.Store, Recorder: i.recorder, Ring: ring, RingIsNew: newKey,
 		SessionKeys: sessionKeys, SSOEnabled: i.Config.OIDC.Enabled,

@@ -143,7 +143,9 @@ func (l *leaks) allRoutes(callers []*heartlocktest.Caller) {
 		map[string]any{"name": "x", "expires_at": v},
 		map[string]any{"key": v},
 		map[string]any{"setup_token": token, "database_url": "postgres://u:" + p + "@127.0.0.1:1/db", "encryption_key": v, "admin": map[string]any{"email": p, "password": p}},
-		map[string]any{"value": []any{v}}, map[string]any{"value": map[string]any{v: v}}, map[string]any{v: v},
+		map[string]any{"value": []any{v}},
+		map[string]any{"value": map[string]any{v: v}},
+		map[string]any{v: v},
 		`{"value":"` + v, `{"value":"` + v + `"}` + v, `{"value":"` + v + "\xff" + `"}`, `"` + v + `"`, v, `{"` + v + `":`,
 		`{"value":"` + v + `","value":"` + v + `"}`, `{"password":"` + p + `\ud800"}`, `{"value":"` + v + `\u0000"}`,
 	}

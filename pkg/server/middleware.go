@@ -191,7 +191,7 @@ func (e *edge) recovered(w *answerWriter, r *http.Request, panicked any) {
 	if panicked == nil {
 		return
 	}
-	if panicked == http.ErrAbortHandler {
+	if panicked == http.ErrAbortHandler { //nolint:errorlint // the very value that net/http looks for
 		panic(panicked)
 	}
 	// The value of a panic may hold an input; its type and the stack are enough

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,8 +36,14 @@ func setupToken(cfg *config.Server) (string, error) {
 }
 
 // needsSetupToken reports whether the first run asks for the token: always in
-// production, where a proxy makes every peer look local.
-func needsSetupToken(cfg *config.Server) bool { return !cfg.Debug }
+// production, where a proxy makes every peer look local, and on a development
+// server that others can reach.
+func needsSetupToken(cfg *config.Server) bool {
+	host, _, err := net.SplitHostPort(cfg.ListenAddress)
+	address, addressErr := netip.ParseAddr(host)
+	local := err == nil && (host == "localhost" || addressErr == nil && address.IsLoopback())
+	return !cfg.Debug || !local
+}
 
 // writeSetupToken puts the token where the operator finds it.
 func writeSetupToken(cfg *config.Server) (token string, err error) {

@@ -302,8 +302,10 @@ func TestWizardTakesNoOtherFile(t *testing.T) {
 		t.Errorf("a second key: %s", p.Detail)
 	}
 	for _, bad := range []map[string]any{
-		{"app_url": "ftp://h", "admin": admin("eve@example.com")}, {"app_url": "https://h/path", "admin": admin("eve@example.com")},
-		{"encryption_key": "short", "admin": admin("eve@example.com")}, {"encryption_key": strings.Repeat("A", 43) + "=", "admin": admin("eve@example.com")},
+		{"app_url": "ftp://h", "admin": admin("eve@example.com")},
+		{"app_url": "https://h/path", "admin": admin("eve@example.com")},
+		{"encryption_key": "short", "admin": admin("eve@example.com")},
+		{"encryption_key": strings.Repeat("A", 43) + "=", "admin": admin("eve@example.com")},
 	} {
 		s.Anonymous().Call("POST", onboarding, bad).WantProblem(400)
 	}

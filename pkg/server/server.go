@@ -114,7 +114,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, ready func(need
 			s.log.Info("stopping", "cause", cause.Error())
 		}
 	}
-	return errors.Join(err, s.stop(hs, served))
+	return errors.Join(err, s.stop(hs, served)) //nolint:contextcheck // ctx has ended; stopping has a time of its own
 }
 
 // start opens the instance and announces it.
@@ -324,6 +324,9 @@ func (s *Server) readiness(ctx context.Context) (api.Readiness, error) {
 	}
 	done, err := now.Vault.Onboarded(ctx)
 	state.OnboardingOpen = !done
+	if err == nil && done && state.EncryptionKey == "" {
+		err = fault.New(fault.Unavailable, "No encryption key is configured.")
+	}
 	return state, err
 }
 
