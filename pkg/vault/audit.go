@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,9 @@ func (v *Vault) auditRow(p Principal, e event) store.AuditEvent {
 		e.outcome = outcomeSuccess
 	}
 	detail := ""
+	if p.user != nil && p.token != nil { // so that what a stolen token did can be told from the rest
+		e.detail = with(e.detail, "token", p.token.id)
+	}
 	if len(e.detail) > 0 {
 		text, _ := json.Marshal(e.detail, json.Deterministic(true)) // a map of strings always marshals
 		detail = string(text)
@@ -45,6 +49,16 @@ func (v *Vault) auditRow(p Principal, e event) store.AuditEvent {
 		ProjectID: e.projectID, EnvironmentName: e.environment, Target: e.target, Detail: detail,
 		IP: addressText(p.Request.IP), UserAgent: clip(p.Request.UserAgent), RequestID: p.Request.ID,
 	}
+}
+
+// with is a detail with one more entry.
+func with(detail map[string]string, name, value string) map[string]string {
+	more := maps.Clone(detail)
+	if more == nil {
+		more = make(map[string]string, 1)
+	}
+	more[name] = value
+	return more
 }
 
 // clip bounds what a client says of itself, and keeps what no database takes

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
@@ -148,7 +149,7 @@ func (v *Vault) UpdateEnvironment(ctx context.Context, p Principal, ref Environm
 		if err != nil {
 			return err
 		}
-		row := &view.Environment
+		row, former := &view.Environment, view.Environment
 		assign(&row.Name, in.Name)
 		assign(&row.Slug, in.Slug)
 		assign(&row.Position, in.Position)
@@ -169,7 +170,12 @@ func (v *Vault) UpdateEnvironment(ctx context.Context, p Principal, ref Environm
 		if err := tx.UpdateEnvironment(ctx, row, "name", "slug", "position", "is_protected", "updated_at"); err != nil {
 			return taken(err, "environment", row.Slug)
 		}
-		return v.record(ctx, tx, p, event{action: ActionUpdateEnvironment, projectID: row.ProjectID, environment: row.Slug, target: row.Slug})
+		return v.record(ctx, tx, p, event{
+			action: ActionUpdateEnvironment, projectID: row.ProjectID, environment: row.Slug, target: row.Slug,
+			detail: changed("name", former.Name, row.Name, "slug", former.Slug, row.Slug,
+				"position", strconv.Itoa(former.Position), strconv.Itoa(row.Position),
+				"protected", strconv.FormatBool(former.IsProtected), strconv.FormatBool(row.IsProtected)),
+		})
 	})
 	return answer, err
 }

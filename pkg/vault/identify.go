@@ -46,12 +46,25 @@ func (v *Vault) IdentifyToken(ctx context.Context, text string, r Request) (Prin
 		return Principal{}, errBadToken
 	}
 	if !addressAllowed(view.AllowedCIDRs, r.IP) {
-		return Principal{}, errAddress
+		return Principal{}, v.refuseAddress(ctx, tokenPrincipal(view, r))
 	}
 	if view.LastUsedAt == nil || now-*view.LastUsedAt >= store.Micros(touchGranularity.Microseconds()) {
 		v.recorder.Touch(store.Touch{TokenID: view.ID, At: now, IP: addressText(r.IP)})
 	}
 	return tokenPrincipal(view, r), nil
+}
+
+// refuseAddress audits the use of a valid token from an address that it is not
+// for: nothing shows better that it was stolen.
+func (v *Vault) refuseAddress(ctx context.Context, p Principal) error {
+	err := v.recordRead(ctx, p, event{
+		action: ActionUseToken, outcome: outcomeRefused, projectID: p.token.projectID, target: p.token.name,
+		detail: map[string]string{"token": p.token.id, "reason": "address"},
+	})
+	if err != nil {
+		return err
+	}
+	return errAddress
 }
 
 func tokenPrincipal(view *store.TokenView, r Request) Principal {
@@ -150,6 +163,8 @@ func (v *Vault) MarkExposed(ctx context.Context, text string, r Request) error {
 		if err := tx.MarkTokenExposed(ctx, view.ID, now); err != nil {
 			return err
 		}
-		return v.record(ctx, tx, p, event{action: "token.exposed", projectID: p.token.projectID, target: view.Name})
+		return v.record(ctx, tx, p, event{
+			action: ActionExposeToken, projectID: p.token.projectID, target: view.Name, detail: map[string]string{"token": view.ID},
+		})
 	})
 }

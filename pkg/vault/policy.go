@@ -55,6 +55,13 @@ const (
 	ActionResetPassword Action = "admin.reset_password"
 )
 
+// What happens to tokens without anyone asking for it. These stand in the audit
+// trail only: nobody can ask for them, so the policy does not know them.
+const (
+	ActionUseToken    = "token.use"
+	ActionExposeToken = "token.expose"
+)
+
 // Rule is one line of the policy table.
 type Rule struct {
 	// Open admits everyone, signed in or not.
@@ -67,8 +74,10 @@ type Rule struct {
 	// Token is the least access that a service token needs; empty refuses
 	// service tokens.
 	Token api.Access
-	// SessionOnly refuses personal tokens: only who has just proved to know the
-	// password may do it, so that a stolen token can not breed.
+	// SessionOnly refuses personal tokens: only who has proved to know the
+	// password may do it, so that a stolen token can not make others like itself.
+	// (It can make service tokens where its person may, but none that lives
+	// longer: see CreateServiceToken.)
 	SessionOnly bool
 	// LocalOnly refuses everyone but a command on the server itself.
 	LocalOnly bool

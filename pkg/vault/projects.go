@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
@@ -118,7 +119,7 @@ func (v *Vault) UpdateProject(ctx context.Context, p Principal, ref string, in a
 		if err != nil {
 			return err
 		}
-		project := &view.Project
+		project, former := &view.Project, view.Project
 		assign(&project.Name, in.Name)
 		assign(&project.Slug, in.Slug)
 		assign(&project.Description, in.Description)
@@ -133,9 +134,25 @@ func (v *Vault) UpdateProject(ctx context.Context, p Principal, ref string, in a
 		if err := tx.UpdateProject(ctx, project, "name", "slug", "description", "updated_at"); err != nil {
 			return taken(err, "project", project.Slug)
 		}
-		return v.record(ctx, tx, p, event{action: ActionUpdateProject, projectID: project.ID, target: project.Slug})
+		return v.record(ctx, tx, p, event{
+			action: ActionUpdateProject, projectID: project.ID, target: project.Slug,
+			detail: changed("name", former.Name, project.Name, "slug", former.Slug, project.Slug, "description", former.Description, project.Description),
+		})
 	})
 	return answer, err
+}
+
+// changed is the detail of an update, from triples of a field's name, former and
+// new text: what has changed, and from what.
+func changed(fields ...string) map[string]string {
+	detail := map[string]string{}
+	for f := range slices.Chunk(fields, 3) {
+		if f[1] != f[2] {
+			detail[f[0]] = f[2]
+			detail["former_"+f[0]] = f[1]
+		}
+	}
+	return detail
 }
 
 // DeleteProject removes a project with everything in it. Its audit trail stays.

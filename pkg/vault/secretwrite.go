@@ -139,12 +139,30 @@ func (v *Vault) Bulk(ctx context.Context, p Principal, ref EnvironmentRef, in ap
 		}
 		answer = summarise(changes, view.Revision)
 		if answer.DryRun = in.DryRun; in.DryRun {
-			return nil
+			return v.recordComparison(ctx, tx, p, view, changes)
 		}
 		answer.Revision, err = v.apply(ctx, tx, p, view, changes)
 		return err
 	})
 	return answer, err
+}
+
+// recordComparison audits a dry run as a reading of what it compared: to ask of
+// many values whether they would change something is a way to find one out.
+func (v *Vault) recordComparison(ctx context.Context, tx store.Tx, p Principal, view *store.EnvironmentView, changes []change) error {
+	compared := 0
+	for _, c := range changes {
+		if live(c.old) != nil && c.effect != deleted {
+			compared++
+		}
+	}
+	if compared == 0 {
+		return nil
+	}
+	return v.record(ctx, tx, p, event{
+		action: ActionReadSecret, projectID: view.ProjectID, environment: view.Slug, target: "*",
+		detail: map[string]string{"dry_run": "true", "count": strconv.Itoa(compared)},
+	})
 }
 
 // bulkEdits checks a bulk request and turns it into edits, ordered by key so

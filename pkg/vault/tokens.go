@@ -71,7 +71,7 @@ func (v *Vault) RevokeOwnToken(ctx context.Context, p Principal, id string) erro
 		if err != nil {
 			return err
 		}
-		return v.record(ctx, tx, p, event{action: ActionRevokeOwnToken, target: row.Name})
+		return v.record(ctx, tx, p, event{action: ActionRevokeOwnToken, target: row.Name, detail: map[string]string{"id": row.ID}})
 	})
 }
 
@@ -95,6 +95,9 @@ func (v *Vault) CreateServiceToken(ctx context.Context, p Principal, projectRef 
 	if err := v.checkNewServiceToken(in); err != nil {
 		return answer, err
 	}
+	if err := outlives(p, in.ExpiresAt); err != nil {
+		return answer, err
+	}
 	cidrs, err := canonicalCIDRs(in.AllowedCIDRs)
 	if err != nil {
 		return answer, err
@@ -114,6 +117,18 @@ func (v *Vault) CreateServiceToken(ctx context.Context, p Principal, projectRef 
 		return err
 	})
 	return answer, err
+}
+
+// outlives refuses a service token that would live longer than the personal
+// token it is made with: else who steals that for a day has access for ever.
+func outlives(p Principal, expires *time.Time) error {
+	if p.token == nil || p.token.expiresAt == nil {
+		return nil
+	}
+	if end := p.token.expiresAt.Time(); expires == nil || expires.After(end) {
+		return fault.InvalidField("body.expires_at", "must not be later than "+end.Format(time.RFC3339)+", when the token that you are using expires")
+	}
+	return nil
 }
 
 func (v *Vault) newServiceToken(ctx context.Context, tx store.Tx, p Principal, project *store.ProjectView, in api.CreateServiceToken, cidrs []string) (api.ServiceToken, error) {
@@ -137,7 +152,7 @@ func (v *Vault) newServiceToken(ctx context.Context, tx store.Tx, p Principal, p
 	created.Token = &text
 	return created, v.insertToken(ctx, tx, p, row, ids, event{
 		action: ActionCreateToken, projectID: project.ID, target: in.Name,
-		detail: map[string]string{"environments": strings.Join(slugs, ","), "access": string(in.Access)},
+		detail: serviceTokenDetail(row, slugs),
 	})
 }
 
@@ -156,7 +171,19 @@ func (v *Vault) insertToken(ctx context.Context, tx store.Tx, p Principal, row *
 	if err := tx.InsertToken(ctx, row, environmentIDs); err != nil {
 		return err
 	}
+	e.detail = with(e.detail, "id", row.ID)
+	if row.ExpiresAt != nil {
+		e.detail["expires_at"] = row.ExpiresAt.Time().Format(time.RFC3339)
+	}
 	return v.record(ctx, tx, p, e)
+}
+
+func serviceTokenDetail(row *store.Token, environments []string) map[string]string {
+	detail := map[string]string{"environments": strings.Join(environments, ","), "access": row.Access}
+	if row.AllowedCIDRs != "" {
+		detail["allowed_cidrs"] = row.AllowedCIDRs
+	}
+	return detail
 }
 
 // RevokeServiceToken makes a service token worthless at once.
@@ -173,7 +200,9 @@ func (v *Vault) RevokeServiceToken(ctx context.Context, p Principal, projectRef,
 		if err != nil {
 			return err
 		}
-		return v.record(ctx, tx, p, event{action: ActionRevokeToken, projectID: project.ID, target: row.Name})
+		return v.record(ctx, tx, p, event{
+			action: ActionRevokeToken, projectID: project.ID, target: row.Name, detail: map[string]string{"id": row.ID},
+		})
 	})
 }
 
