@@ -66,7 +66,7 @@ func (c *Cookies) End(w http.ResponseWriter) {
 }
 
 func (c *Cookies) session(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure follows the settings, which force it in production
 		Name: CookieName, Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.SessionSecure,
 	}
