@@ -19,13 +19,31 @@ func (q Queries) UserByID(ctx context.Context, id string) (*User, error) {
 	return user, wrap(err)
 }
 
+// Rows that hold digests, hashes or sealed text are written by statements with
+// parameters: bun spells values into the text, and PostgreSQL writes the texts
+// of failed and of slow statements to its log.
+var (
+	insertUsers = newInsertion("users", "id", "email", "first_name", "last_name", "password_hash", "is_active",
+		"is_superuser", "created_at", "updated_at", "last_login_at")
+	insertSessions = newInsertion("sessions", "id", "digest", "user_id", "created_at", "last_seen_at", "expires_at", "ip", "user_agent")
+)
+
+const setPasswordHash = `UPDATE users SET password_hash = ? WHERE id = ?`
+
 // InsertUser adds a user; an address that is taken is fault.Conflict.
-func (tx Tx) InsertUser(ctx context.Context, user *User) error {
-	_, err := tx.db.NewInsert().Model(user).Exec(ctx)
-	return wrap(err)
+func (tx Tx) InsertUser(ctx context.Context, u *User) error {
+	return tx.insertRows(ctx, insertUsers, []any{
+		u.ID, u.Email, u.FirstName, u.LastName, u.PasswordHash, u.IsActive, u.IsSuperuser, u.CreatedAt, u.UpdatedAt, u.LastLoginAt,
+	})
 }
 
-// UpdateUser writes the named columns of a user.
+// SetPasswordHash writes a user's password hash.
+func (tx Tx) SetPasswordHash(ctx context.Context, userID, hash string) error {
+	return affected(tx.hotExec(ctx, setPasswordHash, hash, userID))
+}
+
+// UpdateUser writes the named columns of a user; not the password hash, which is
+// for SetPasswordHash.
 func (tx Tx) UpdateUser(ctx context.Context, user *User, columns ...string) error {
 	return affected(tx.db.NewUpdate().Model(user).Column(columns...).WherePK().Exec(ctx))
 }
@@ -65,9 +83,10 @@ func (q Queries) SessionsOfUser(ctx context.Context, userID string, now Micros) 
 }
 
 // InsertSession adds a session.
-func (tx Tx) InsertSession(ctx context.Context, session *Session) error {
-	_, err := tx.db.NewInsert().Model(session).Exec(ctx)
-	return wrap(err)
+func (tx Tx) InsertSession(ctx context.Context, s *Session) error {
+	return tx.insertRows(ctx, insertSessions, []any{
+		s.ID, s.Digest, s.UserID, s.CreatedAt, s.LastSeenAt, s.ExpiresAt, s.IP, s.UserAgent,
+	})
 }
 
 // HoldSession makes sure, in the transaction of a change, that a session has not

@@ -56,9 +56,12 @@ func (q Queries) IdempotencyKey(ctx context.Context, owner, key string) (*Idempo
 // InsertIdempotencyKey stores the answer to a request; if another transaction
 // has just stored one, it is fault.Conflict.
 func (tx Tx) InsertIdempotencyKey(ctx context.Context, row *IdempotencyKey) error {
-	_, err := tx.db.NewInsert().Model(row).Exec(ctx)
-	return wrap(err)
+	return tx.insertRows(ctx, insertIdempotencyKeys, []any{
+		row.Owner, row.Key, row.RequestDigest, row.Sealed, row.KeyFingerprint, row.CreatedAt,
+	})
 }
+
+var insertIdempotencyKeys = newInsertion("idempotency_keys", "owner", "key", "request_digest", "sealed", "key_fingerprint", "created_at")
 
 // DeleteIdempotencyKeys forgets answers older than before.
 func (tx Tx) DeleteIdempotencyKeys(ctx context.Context, before Micros) error {

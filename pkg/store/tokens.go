@@ -108,20 +108,26 @@ func (q Queries) CountTokens(ctx context.Context, userID, projectID string) (int
 
 // InsertToken adds a token; a service token with the ids of its environments.
 func (tx Tx) InsertToken(ctx context.Context, token *Token, environmentIDs []string) error {
-	if _, err := tx.db.NewInsert().Model(token).Exec(ctx); err != nil {
-		return wrap(err)
+	t := token
+	err := tx.insertRows(ctx, insertTokens, []any{
+		t.ID, t.Digest, t.Prefix, t.Name, t.UserID, t.ProjectID, t.Access, t.AllowedCIDRs, t.CreatedAt,
+		t.CreatedBy.Kind, t.CreatedBy.ID, t.CreatedBy.Name, t.ExpiresAt, t.LastUsedAt, t.LastUsedIP, t.ExposedAt,
+	})
+	if err != nil {
+		return err
 	}
-	type link struct {
-		bun.BaseModel `bun:"table:token_environments"`
-		TokenID       string
-		EnvironmentID string
+	var links []any
+	for _, id := range environmentIDs {
+		links = append(links, token.ID, id)
 	}
-	links := make([]link, len(environmentIDs))
-	for i, id := range environmentIDs {
-		links[i] = link{TokenID: token.ID, EnvironmentID: id}
-	}
-	return insertAll(ctx, tx.db, links)
+	return tx.insertRows(ctx, insertTokenEnvironments, links)
 }
+
+var (
+	insertTokens = newInsertion("tokens", "id", "digest", "prefix", "name", "user_id", "project_id", "access", "allowed_cidrs",
+		"created_at", "created_by_kind", "created_by_id", "created_by_name", "expires_at", "last_used_at", "last_used_ip", "exposed_at")
+	insertTokenEnvironments = newInsertion("token_environments", "token_id", "environment_id")
+)
 
 // DeleteUserToken revokes a personal token and returns what it was.
 func (tx Tx) DeleteUserToken(ctx context.Context, userID, id string) (*Token, error) {

@@ -29,12 +29,10 @@ func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (ap
 	now := v.micros()
 	session := v.newSession(p, user.ID, token, now)
 	user.LastLoginAt, user.UpdatedAt = &now, now
-	columns := []string{"last_login_at"}
 	if outdated(user.PasswordHash) {
 		if user.PasswordHash, err = v.hasher.hash(ctx, in.Password); err != nil {
 			return api.Account{}, api.Value{}, err
 		}
-		columns = append(columns, "password_hash")
 	}
 	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		if err := stillHas(ctx, tx, user.ID, verified, errBadLogin); err != nil {
@@ -43,8 +41,13 @@ func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (ap
 		if err := v.endFormerSession(ctx, tx, p); err != nil {
 			return err
 		}
-		if err := tx.UpdateUser(ctx, user, columns...); err != nil {
+		if err := tx.UpdateUser(ctx, user, "last_login_at"); err != nil {
 			return err
+		}
+		if user.PasswordHash != verified {
+			if err := tx.SetPasswordHash(ctx, user.ID, user.PasswordHash); err != nil {
+				return err
+			}
 		}
 		if err := tx.InsertSession(ctx, session); err != nil {
 			return err
@@ -253,9 +256,7 @@ func (v *Vault) ChangePassword(ctx context.Context, p Principal, in api.ChangePa
 
 // replacePassword stores a new password hash and ends all sessions of the user.
 func (v *Vault) replacePassword(ctx context.Context, tx store.Tx, user *store.User, hash string) error {
-	changed := *user
-	changed.PasswordHash, changed.UpdatedAt = hash, v.micros()
-	if err := tx.UpdateUser(ctx, &changed, "password_hash", "updated_at"); err != nil {
+	if err := tx.SetPasswordHash(ctx, user.ID, hash); err != nil {
 		return err
 	}
 	_, err := tx.DeleteSessionsOfUser(ctx, user.ID)
