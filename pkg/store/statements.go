@@ -40,7 +40,7 @@ func (s *statements) get(ctx context.Context, text string) (*sql.Stmt, error) {
 		return nil, err
 	}
 	if other, loaded := s.byText.LoadOrStore(text, stmt); loaded {
-		_ = stmt.Close()
+		_ = stmt.Close() //nolint:sqlclosecheck // the other one is kept
 		return other.(*sql.Stmt), nil
 	}
 	return stmt, nil
@@ -68,7 +68,7 @@ func (s *statements) getWanted(ctx context.Context) {
 	s.wanted = map[string]struct{}{}
 	s.mu.Unlock()
 	for text := range wanted {
-		_, _ = s.get(ctx, text)
+		_, _ = s.get(ctx, text) //nolint:sqlclosecheck // kept for the transaction
 	}
 }
 
@@ -104,7 +104,7 @@ func (q Queries) hot(ctx context.Context, text string, args ...any) (*sql.Rows, 
 	if err != nil {
 		return nil, err
 	}
-	stmt, err := q.statement(ctx, text)
+	stmt, err := q.statement(ctx, text) //nolint:sqlclosecheck // kept for the next time, or ends with its transaction
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -140,7 +140,7 @@ func (q Queries) hotExec(ctx context.Context, text string, args ...any) (sql.Res
 	if err != nil {
 		return nil, err
 	}
-	stmt, err := q.statement(ctx, text)
+	stmt, err := q.statement(ctx, text) //nolint:sqlclosecheck // kept for the next time, or ends with its transaction
 	if err != nil {
 		return nil, wrap(err)
 	}
