@@ -14,6 +14,7 @@ const (
 	MaxNameLength            = 100
 	MaxTextLength            = 1000 // comments and descriptions
 	MaxSecretsPerEnvironment = 5000
+	MaxEnvironmentBytes      = 8 << 20 // of all values together: they are read as a whole
 	MaxSecretsPerBulk        = 1000
 	MaxEnvironments          = 100
 	MaxPageSize              = 1000

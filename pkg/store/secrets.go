@@ -198,3 +198,10 @@ SELECT 1 WHERE EXISTS (SELECT 1 FROM encryption_keys) OR EXISTS (SELECT 1 FROM s
 	}
 	return err == nil, wrap(err)
 }
+
+// SealedBytes is the size of all present values of an environment as they are
+// stored.
+func (q Queries) SealedBytes(ctx context.Context, environmentID string) (n int64, err error) {
+	err = q.hotRow(ctx, []any{&n}, `SELECT COALESCE(SUM(LENGTH(s.sealed)), 0) FROM secrets s WHERE s.environment_id = ? AND s.sealed IS NOT NULL`, environmentID)
+	return n, err
+}

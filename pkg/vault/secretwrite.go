@@ -334,7 +334,30 @@ func (v *Vault) apply(ctx context.Context, tx store.Tx, p Principal, view *store
 	if err := write(ctx, tx, changes, revision); err != nil {
 		return 0, err
 	}
+	if err := checkSize(ctx, tx, view.ID, changes); err != nil {
+		return 0, err
+	}
 	return revision, v.record(ctx, tx, p, changeEvents(view, changes)...)
+}
+
+// smallValue is the size up to which as many values as an environment can hold
+// stay within its bound together.
+const smallValue = api.MaxEnvironmentBytes / api.MaxSecretsPerEnvironment
+
+// checkSize bounds what reading the environment as a whole costs the server. It
+// looks only when a value is large enough to matter.
+func checkSize(ctx context.Context, tx store.Tx, environmentID string, changes []change) error {
+	if !slices.ContainsFunc(changes, func(c change) bool { return c.row.Sealed != nil && len(*c.row.Sealed) > smallValue }) {
+		return nil
+	}
+	sealed, err := tx.SealedBytes(ctx, environmentID)
+	if err != nil {
+		return err
+	}
+	if sealed > api.MaxEnvironmentBytes*4/3 { // base64 makes four bytes of three
+		return fault.Newf(fault.Conflict, "The values of an environment may have %d MiB together. Keep large files elsewhere, and their key here.", api.MaxEnvironmentBytes>>20)
+	}
+	return nil
 }
 
 func write(ctx context.Context, tx store.Tx, changes []change, revision int64) error {

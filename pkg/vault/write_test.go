@@ -3,6 +3,8 @@ package vault_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/heartlock/heartlock/pkg/api"
@@ -98,5 +100,33 @@ func TestWhatIsRevokedWhileItWaitsChangesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		isKind(t, "a write whose token was revoked while it waited", <-result, fault.NotFound)
+	})
+}
+
+// Whoever reads an environment as a whole makes the server hold all its values.
+func TestAnEnvironmentHasABoundedSize(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		env := vault.EnvironmentRef{Project: "shop", Environment: "staging"}
+		large := api.NewValue(strings.Repeat("x", api.MaxValueBytes))
+		fits := api.MaxEnvironmentBytes/api.MaxValueBytes - 1
+		set := map[string]api.Value{}
+		for i := range fits {
+			set[fmt.Sprintf("KEY_%d", i)] = large
+		}
+		must(h.Bulk(t.Context(), h.ann, env, api.BulkRequest{Set: set}, vault.Match{}))
+		for i, want := 0, error(nil); i < 3; i++ {
+			_, _, err := h.PutSecret(t.Context(), h.ann, in(env, fmt.Sprintf("MORE_%d", i)), api.PutSecret{Value: &large}, vault.Match{})
+			if err != nil {
+				isKind(t, "too much", err, fault.Conflict)
+				want = err
+			}
+			if i == 2 && want == nil {
+				t.Error("there is no bound")
+			}
+		}
+		if list := must(h.SecretsWithValues(t.Context(), h.ann, env)); len(list.Results) < fits {
+			t.Errorf("%d secrets are left", len(list.Results))
+		}
 	})
 }
