@@ -46,6 +46,16 @@ func (tx Tx) InsertEncryptionKey(ctx context.Context, key *EncryptionKey) error 
 	return wrap(err)
 }
 
+// LockIdempotencyKey makes transactions with the same key follow one another, so
+// that the later ones find the answer of the first. SQLite has one writer.
+func (tx Tx) LockIdempotencyKey(ctx context.Context, owner, key string) error {
+	if tx.engine == SQLite {
+		return nil
+	}
+	_, err := tx.hotExec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended(?, 0))`, "idempotency "+owner+" "+key)
+	return err
+}
+
 // IdempotencyKey finds the stored answer to a request.
 func (q Queries) IdempotencyKey(ctx context.Context, owner, key string) (*IdempotencyKey, error) {
 	row := new(IdempotencyKey)

@@ -20,7 +20,7 @@ func TestUsers(t *testing.T) {
 		isKind(t, "an unknown id", err, fault.NotFound)
 
 		twin := user(3, "ann@example.com")
-		err = w.refused(t, fault.Conflict, func(ctx context.Context, tx store.Tx) error { return tx.InsertUser(ctx, &twin) })
+		err = w.refusal(t, fault.Conflict, func(ctx context.Context, tx store.Tx) error { return tx.InsertUser(ctx, &twin) })
 		if !store.IsDuplicate(err, "users", "email") {
 			t.Errorf("the conflict does not name the address: %v", fault.Detail(err))
 		}

@@ -67,7 +67,7 @@ func TestEnvironmentChanges(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
 		twin := environment(70, w.shop, "development", 5)
-		err := w.refused(t, fault.Conflict, func(ctx context.Context, tx store.Tx) error {
+		err := w.refusal(t, fault.Conflict, func(ctx context.Context, tx store.Tx) error {
 			return tx.InsertEnvironments(ctx, []store.Environment{twin})
 		})
 		if !store.IsDuplicate(err, "environments", "project_id", "slug") {

@@ -83,7 +83,7 @@ func TestProjectChanges(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
 		twin := project(60, "shop")
-		err := w.refused(t, fault.Conflict, func(ctx context.Context, tx store.Tx) error {
+		err := w.refusal(t, fault.Conflict, func(ctx context.Context, tx store.Tx) error {
 			return tx.InsertProject(ctx, &twin, &store.Membership{ProjectID: twin.ID, UserID: w.bob.ID, Role: "owner"})
 		})
 		if !store.IsDuplicate(err, "projects", "slug") {

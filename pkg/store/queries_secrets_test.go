@@ -70,7 +70,7 @@ func TestOnlyOneLiveSecretHasAKey(t *testing.T) {
 			return tx.InsertSecrets(ctx, []store.Secret{secret(w.shopDev, "A", "x")})
 		}
 		w.write(t, insert)
-		err := w.refused(t, fault.Conflict, insert)
+		err := w.refusal(t, fault.Conflict, insert)
 		if !store.IsDuplicate(err, "secrets", "environment_id", "key") {
 			t.Errorf("the conflict does not name the key: %v", fault.Detail(err))
 		}

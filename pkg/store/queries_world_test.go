@@ -78,9 +78,14 @@ func (w *world) write(t *testing.T, do func(context.Context, store.Tx) error) {
 	}
 }
 
-// refused runs do in a transaction, which must fail with the kind, and returns
-// the error.
-func (w *world) refused(t *testing.T, kind fault.Kind, do func(context.Context, store.Tx) error) error {
+// refused runs do in a transaction, which must fail with the kind.
+func (w *world) refused(t *testing.T, kind fault.Kind, do func(context.Context, store.Tx) error) {
+	t.Helper()
+	_ = w.refusal(t, kind, do)
+}
+
+// refusal is refused for who wants to see the error.
+func (w *world) refusal(t *testing.T, kind fault.Kind, do func(context.Context, store.Tx) error) error {
 	t.Helper()
 	err := w.Write(within(t, time.Minute), do)
 	isKind(t, "transaction", err, kind)

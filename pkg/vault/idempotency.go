@@ -37,6 +37,9 @@ func once[T any](ctx context.Context, v *Vault, tx store.Tx, p Principal, a Acti
 		return answer, err
 	}
 	owner := p.Actor().ID
+	if err := tx.LockIdempotencyKey(ctx, owner, key); err != nil {
+		return answer, err
+	}
 	row, err := tx.IdempotencyKey(ctx, owner, key)
 	switch {
 	case err == nil && row.CreatedAt.Time().After(v.now().Add(-idempotencyLife)):
@@ -98,11 +101,7 @@ func (v *Vault) remember(ctx context.Context, tx store.Tx, owner, key string, di
 	if err != nil {
 		return err
 	}
-	err = tx.InsertIdempotencyKey(ctx, &store.IdempotencyKey{
+	return tx.InsertIdempotencyKey(ctx, &store.IdempotencyKey{
 		Owner: owner, Key: key, RequestDigest: digest, Sealed: sealed, KeyFingerprint: fingerprint, CreatedAt: v.micros(),
 	})
-	if errors.Is(err, fault.Conflict) {
-		return fault.New(fault.Conflict, "A request with this Idempotency-Key is being answered at this moment. Try again.")
-	}
-	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/heartlock/heartlock/pkg/api"
@@ -128,5 +129,31 @@ func TestAnEnvironmentHasABoundedSize(t *testing.T) {
 		if list := must(h.SecretsWithValues(t.Context(), h.ann, env)); len(list.Results) < fits {
 			t.Errorf("%d secrets are left", len(list.Results))
 		}
+	})
+}
+
+// A client that hears nothing sends its request again, perhaps while the first
+// is still being answered.
+func TestRequestsAtOnceWithOneIdempotencyKeyCreateOneThing(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		ann := h.ann
+		ann.Request.IdempotencyKey = "again"
+		ids := make([]string, 8)
+		var wg sync.WaitGroup
+		for i := range ids {
+			wg.Go(func() {
+				project, err := h.CreateProject(t.Context(), ann, api.CreateProject{Name: "Once"})
+				if err != nil {
+					t.Error(err)
+				}
+				ids[i] = project.ID
+			})
+		}
+		wg.Wait()
+		for _, id := range ids {
+			equal(t, "id", id, ids[0])
+		}
+		equal(t, "projects", h.count(t, "projects WHERE slug = 'once'"), 1)
 	})
 }
