@@ -39,7 +39,7 @@ type site struct {
 // newSite makes an empty site with these variables.
 func newSite(t *testing.T, environ ...string) *site {
 	t.Helper()
-	base, err := os.MkdirTemp("", "heartlock-site-") // not t.TempDir, which other users can not enter
+	base, err := os.MkdirTemp("", "heartlock-site-") //nolint:usetesting // other users can not enter t.TempDir()
 	if err != nil {
 		t.Fatal(err)
 	}
