@@ -32,5 +32,5 @@ build_linter() {
 check_go
 [ -x "$linter" ] || build_linter
 
-[ $# -gt 0 ] || set -- run ./...
+[ $# -gt 0 ] || set -- run --allow-parallel-runners ./...
 exec "$linter" "$@"

@@ -63,9 +63,15 @@ func TestRoundTripIsExact(t *testing.T) {
 func TestEmptyIsNotAbsent(t *testing.T) {
 	empty, none := NewValue(""), ""
 	for _, v := range []any{
-		Secret{Value: &empty}, PersonalToken{Token: &empty}, ServiceToken{Token: &empty}, OnboardResponse{EncryptionKey: &empty},
-		PutSecret{Comment: &none}, PatchSecret{Comment: &none}, UpdateMe{FirstName: &none, LastName: &none},
-		UpdateProject{Description: &none}, UpdateEnvironment{Name: &none},
+		Secret{Value: &empty},
+		PersonalToken{Token: &empty},
+		ServiceToken{Token: &empty},
+		OnboardResponse{EncryptionKey: &empty},
+		PutSecret{Comment: &none},
+		PatchSecret{Comment: &none},
+		UpdateMe{FirstName: &none, LastName: &none},
+		UpdateProject{Description: &none},
+		UpdateEnvironment{Name: &none},
 	} {
 		var b bytes.Buffer
 		if err := Encode(&b, v); err != nil {
