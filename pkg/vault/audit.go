@@ -96,13 +96,22 @@ func (v *Vault) record(ctx context.Context, tx store.Tx, p Principal, events ...
 	for i, e := range events {
 		rows[i] = v.auditRow(p, e)
 	}
-	return tx.InsertAuditEvents(ctx, rows)
+	return failClosed(tx.InsertAuditEvents(ctx, rows))
+}
+
+// failClosed words that something was refused because it could not be recorded:
+// the caller did nothing wrong and may try again.
+func failClosed(err error) error {
+	if err == nil || fault.KindOf(err) != fault.Internal {
+		return err
+	}
+	return fault.Wrap(fault.Unavailable, err, "The audit trail can not be written, so nothing was done.")
 }
 
 // recordRead makes the event of a read durable; only then may the value be
 // answered.
 func (v *Vault) recordRead(ctx context.Context, p Principal, e event) error {
-	return v.recorder.Record(ctx, v.auditRow(p, e))
+	return failClosed(v.recorder.Record(ctx, v.auditRow(p, e)))
 }
 
 // AuditQuery narrows a look at a project's audit trail; zero fields do not

@@ -130,7 +130,7 @@ func TestNothingHappensUnaudited(t *testing.T) {
 			},
 		} {
 			got, err := do(t.Context())
-			if !errors.Is(err, fault.Internal) && !errors.Is(err, fault.Unavailable) && (err == nil || fault.As(err) != nil) {
+			if !errors.Is(err, fault.Unavailable) {
 				t.Errorf("%s: %v", what, err)
 			}
 			if strings.HasPrefix(what, "read") && !reflect.ValueOf(got).IsZero() {
