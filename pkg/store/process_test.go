@@ -24,7 +24,7 @@ const childVariable = "HEARTLOCK_TEST_STORE_CHILD"
 // childTask is what a child process is told. It prints one line when it is
 // ready, waits for the end of its input, does its work, and prints one line.
 type childTask struct {
-	Role    string // "migrate", "stop in step 2" or "umask 000"
+	Role    string // "migrate", "stop in step 2", "umask 000" or "look for a lock"
 	Options store.Options
 }
 
@@ -48,6 +48,9 @@ func (task childTask) run() error {
 	if task.Role == "umask 000" {
 		syscall.Umask(0)
 		return modesOfNewFiles(task.Options)
+	}
+	if task.Role == "look for a lock" {
+		return lookForALock(task.Options.Path)
 	}
 	fmt.Println("ready")
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {

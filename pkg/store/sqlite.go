@@ -134,18 +134,42 @@ func sqliteAddress(path string) (string, error) {
 // createPrivate makes the file, and the folders that lead to it, for the owner
 // alone if they are not there. SQLite itself would make it readable for all; the
 // files it makes beside it get the mode of this one.
+//
+// A file that is there is not opened: it may be open in this process already, and
+// to close any descriptor of a file takes all the locks away that the process has
+// on it (POSIX record locks). Another process that closes the database would then
+// believe to be the last and delete the log that is being written here.
 func createPrivate(path string) error {
 	err := os.MkdirAll(filepath.Dir(path), 0o700)
 	if err == nil {
 		var f *os.File
-		if f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err == nil {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		switch {
+		case err == nil:
 			return f.Close()
+		case errors.Is(err, fs.ErrExist):
+			if err = usableFile(path); err == nil {
+				return nil
+			}
 		}
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return fault.Wrap(fault.Usage, err, fmt.Sprintf("The user with the id %d may not open the database file %s.", os.Geteuid(), path))
 	}
 	return fault.Wrap(fault.Usage, err, fmt.Sprintf("The database file %s can not be made.", path))
+}
+
+// usableFile sees that what is there is a file that the user may change, without
+// opening it.
+func usableFile(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("it is not a regular file")
+	}
+	return mayReadAndWrite(path)
 }
 
 // checkSQLite opens the first connections and sees that they are as asked.
