@@ -206,15 +206,18 @@ func TestBulkIsAllOrNothing(t *testing.T) {
 			Revision: 2, Created: []string{"EMPTY", "NEW"}, Updated: []string{}, Unchanged: []string{"NEVER", "SAME"},
 			Deleted: []string{"OLD"}, DryRun: true,
 		}
-		before, dry := r.s.Dump(), map[string]any{"dry_run": true}
+		before, dry := r.s.State(), map[string]any{"dry_run": true}
 		for k, v := range request {
 			dry[k] = v
 		}
 		if diff := cmp.Diff(want, bulk(dry)); diff != "" {
 			t.Errorf("dry run:\n%s", diff)
 		}
-		if diff := cmp.Diff(before, r.s.Dump()); diff != "" {
+		if diff := cmp.Diff(before, r.s.State()); diff != "" {
 			t.Errorf("the dry run changed something:\n%s", diff)
+		}
+		if n := r.s.Count("audit_events", `action = 'secret.read' AND detail LIKE '%"dry_run":"true"%'`); n != 1 {
+			t.Errorf("the comparison of present values left %d audit events", n)
 		}
 		want.DryRun, want.Revision = false, 3
 		if diff := cmp.Diff(want, bulk(request)); diff != "" {
