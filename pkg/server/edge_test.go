@@ -240,7 +240,7 @@ func TestPlainHTTPInProduction(t *testing.T) {
 	}
 	s.WithToken("ci", token.Token.Reveal()).Call("GET", secretPath, nil, proto+": http").WantProblem(403)
 	var trail api.Page[api.AuditEvent]
-	owner.Call("GET", "/projects/shop/audit/?action=token.exposed", nil).Want(200).Decode(&trail)
+	owner.Call("GET", "/projects/shop/audit/?action=token.expose", nil).Want(200).Decode(&trail)
 	if len(trail.Results) != 1 || trail.Results[0].Target != "ci" {
 		t.Errorf("the trail: %+v", trail.Results)
 	}
