@@ -51,14 +51,12 @@ func newHasher() *hasher {
 	}
 }
 
-// within runs f when a slot is free.
+// within runs f when a slot is free. Whom the queue does not take, or keeps for
+// too long, is told to come back.
 func (h *hasher) within(ctx context.Context, f func()) error {
 	if h.waiting.Add(1) > int64(maxHashQueue+cap(h.slots)) {
 		h.waiting.Add(-1)
-		return &fault.Error{
-			Kind: fault.TooManyRequests, RetryAfter: time.Second,
-			Message: "The server is busy checking passwords. Try again in a moment.",
-		}
+		return hashingBusy()
 	}
 	defer h.waiting.Add(-1)
 	select {
@@ -67,7 +65,14 @@ func (h *hasher) within(ctx context.Context, f func()) error {
 		f()
 		return nil
 	case <-ctx.Done():
-		return fault.Wrap(fault.Unavailable, ctx.Err(), "The request took too long.")
+		return hashingBusy()
+	}
+}
+
+func hashingBusy() error {
+	return &fault.Error{
+		Kind: fault.TooManyRequests, RetryAfter: time.Second,
+		Message: "The server is busy checking passwords. Try again in a moment.",
 	}
 }
 
