@@ -170,7 +170,7 @@ func TestWaitingForTheHasherEnds(t *testing.T) {
 	h.slots <- struct{}{}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := h.within(ctx, func() { t.Error("ran") }); !errors.Is(err, fault.Unavailable) {
+	if err := h.within(ctx, func() { t.Error("ran") }); !errors.Is(err, fault.TooManyRequests) {
 		t.Error(err)
 	}
 	if h.waiting.Load() != 0 {
