@@ -116,7 +116,10 @@ func (c *cli) announce(log *slog.Logger, cfg *config.Server, address net.Addr, n
 	if needsSetup && setupToken != "" {
 		log.Info("set-up token for the first run over HTTP", "setup_token", setupToken, "file", "heartlock_data/"+server.SetupTokenFile)
 	}
-	if !isTerminal(c.streams.Err) && !needsSetup {
+	if !isTerminal(c.streams.Err) { // a log that programs read, line by line
+		if needsSetup {
+			log.Info("the server is not set up yet", "next", "run `"+thisProgram()+" onboard` in "+cfg.Root)
+		}
 		return
 	}
 	c.say("\nHeartlock is ready at %s", url)
