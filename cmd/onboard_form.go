@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/huh"
 
 	"github.com/heartlock/heartlock/pkg/api"
@@ -28,6 +29,7 @@ func (c *cli) onboardForm(ctx context.Context, o *onboardOptions, cfg *config.Se
 	}
 	groups = append(groups, lastGroup(o, &goOn))
 	form := huh.NewForm(groups...).
+		WithProgramOptions(tea.WithReportFocus(), tea.WithFilter(leaveInOrder)).
 		WithAccessible(o.accessible || terminalType(c.environ) == "dumb").
 		WithInput(c.streams.In).WithOutput(c.streams.Err)
 	err := form.RunWithContext(ctx)
@@ -44,6 +46,16 @@ func (c *cli) onboardForm(ctx context.Context, o *onboardOptions, cfg *config.Se
 		return api.Value{}, fault.New(fault.Usage, passwordsDiffer)
 	}
 	return api.NewValue(password), nil
+}
+
+// leaveInOrder lets an interrupt end the form as an answer does. Otherwise the
+// terminal would be closed while it is still being read, and what is typed ahead
+// could be lost or taken twice.
+func leaveInOrder(_ tea.Model, msg tea.Msg) tea.Msg {
+	if _, interrupted := msg.(tea.InterruptMsg); interrupted {
+		return tea.QuitMsg{}
+	}
+	return msg
 }
 
 // adminGroup begins with where all this happens: somebody in the wrong directory
