@@ -466,3 +466,17 @@ func TestAnEnvironmentIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// A condition that nobody looks at is worse than none: the caller believes in it.
+func TestAConditionThatIsNotLookedAtIsRefused(t *testing.T) {
+	eachRoom(t, func(r *room) {
+		state := r.s.State()
+		for _, path := range []string{"environments/staging/", ""} {
+			r.owner.Call("DELETE", r.path+path, nil, `If-Match: "999"`).WantProblem(400)
+			r.owner.Call("PATCH", r.path+path, map[string]any{"name": "x"}, `If-Match: "999"`).WantProblem(400)
+		}
+		if diff := cmp.Diff(state, r.s.State()); diff != "" {
+			r.t.Errorf("something was changed:\n%s", diff)
+		}
+	})
+}
