@@ -1,19 +1,15 @@
 package keyring
 
-import (
-	"bytes"
-
-	"github.com/fernet/fernet-go"
-)
+import "bytes"
 
 // checkText is what a check token holds. It is no secret.
 const checkText = "heartlock key check 1"
 
-// SealCheck makes a check token: a known text sealed with the sealing key, to be
+// SealCheck makes a check token: a known text sealed with the first key, to be
 // stored with the data that the key protects. [Ring.VerifyCheck] later tells
 // whether a ring has that key, before it is used on anything that matters.
 func (r *Ring) SealCheck() (string, error) {
-	token, err := fernet.EncryptAndSign([]byte(checkText), r.seal)
+	token, _, err := r.Seal([]byte(checkText))
 	return string(token), err
 }
 

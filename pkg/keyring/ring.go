@@ -14,10 +14,14 @@ import (
 // sealed with another key and one that was changed both fail the same check.
 var ErrOpen = errors.New("the token is damaged or was sealed with a key that is not at hand")
 
-// Ring is an ordered set of keys: the first one seals, all of them open. It
-// does not change after [NewRing] and may be used by many goroutines at once.
+// ErrNoKey says that a ring lacks the key that something shall be sealed with.
+var ErrNoKey = errors.New("the ring does not have this key")
+
+// Ring is an ordered set of keys: the first one is preferred for sealing, all of
+// them open. It does not change after [NewRing] and may be used by many
+// goroutines at once.
 type Ring struct {
-	seal         *fernet.Key
+	sealers      map[string]*fernet.Key // by fingerprint
 	openers      []*opener            // of all keys, the sealing one first
 	fingerprints []string             // in the same order
 	preferring   map[string][]*opener // by fingerprint: all of them, that one first
@@ -28,7 +32,7 @@ type Ring struct {
 // key may be the zero Key; two keys with one fingerprint are refused, since the
 // fingerprint is what a stored token names its key by. Errors are [fault.Usage].
 func NewRing(seal Key, older ...Key) (*Ring, error) {
-	r := &Ring{preferring: make(map[string][]*opener, 1+len(older))}
+	r := &Ring{preferring: make(map[string][]*opener, 1+len(older)), sealers: make(map[string]*fernet.Key, 1+len(older))}
 	for _, k := range append([]Key{seal}, older...) {
 		if k.IsZero() {
 			return nil, fault.New(fault.Usage, "There is no encryption key.")
@@ -37,7 +41,7 @@ func NewRing(seal Key, older ...Key) (*Ring, error) {
 		if _, twice := r.preferring[fingerprint]; twice {
 			return nil, fault.Newf(fault.Usage, "Two of the encryption keys have the fingerprint %s: give each key once.", fingerprint)
 		}
-		r.preferring[fingerprint] = nil
+		r.preferring[fingerprint], r.sealers[fingerprint] = nil, k.bytes()
 		o, err := newOpener(k.bytes())
 		if err != nil {
 			return nil, err
@@ -48,7 +52,6 @@ func NewRing(seal Key, older ...Key) (*Ring, error) {
 	for i, fingerprint := range r.fingerprints {
 		r.preferring[fingerprint] = movedToFront(r.openers, i)
 	}
-	r.seal = seal.bytes()
 	return r, nil
 }
 
@@ -58,20 +61,36 @@ func movedToFront(openers []*opener, i int) []*opener {
 	return append(out, openers[i+1:]...)
 }
 
-// SealFingerprint is the fingerprint of the key that seals.
+// SealFingerprint is the fingerprint of the first key.
 func (r *Ring) SealFingerprint() string { return r.fingerprints[0] }
 
-// Fingerprints are those of all keys, the sealing one first.
+// Fingerprints are those of all keys, the first one first.
 func (r *Ring) Fingerprints() []string { return append([]string(nil), r.fingerprints...) }
 
-// Seal encrypts plaintext, which may be empty, with the sealing key. It returns
+// Has reports whether the ring has the key of this fingerprint.
+func (r *Ring) Has(fingerprint string) bool {
+	_, ok := r.sealers[fingerprint]
+	return ok
+}
+
+// Seal encrypts plaintext, which may be empty, with the first key. It returns
 // the token, which is text, and the fingerprint to store beside it.
 func (r *Ring) Seal(plaintext []byte) (token []byte, fingerprint string, err error) {
-	token, err = fernet.EncryptAndSign(plaintext, r.seal)
+	token, err = r.SealWith(r.fingerprints[0], plaintext)
 	if err != nil {
 		return nil, "", err
 	}
 	return token, r.fingerprints[0], nil
+}
+
+// SealWith encrypts plaintext, which may be empty, with the key of this
+// fingerprint. [ErrNoKey] says that the ring does not have it.
+func (r *Ring) SealWith(fingerprint string, plaintext []byte) ([]byte, error) {
+	key, ok := r.sealers[fingerprint]
+	if !ok {
+		return nil, ErrNoKey
+	}
+	return fernet.EncryptAndSign(plaintext, key)
 }
 
 // Open decrypts a token that any key of the ring sealed, at whatever time.
