@@ -9,7 +9,13 @@ const checkText = "heartlock key check 1"
 // stored with the data that the key protects. [Ring.VerifyCheck] later tells
 // whether a ring has that key, before it is used on anything that matters.
 func (r *Ring) SealCheck() (string, error) {
-	token, _, err := r.Seal([]byte(checkText))
+	return r.SealCheckWith(r.SealFingerprint())
+}
+
+// SealCheckWith is SealCheck with the key of a fingerprint; a ring that lacks it
+// answers [ErrNoKey].
+func (r *Ring) SealCheckWith(fingerprint string) (string, error) {
+	token, err := r.SealWith(fingerprint, []byte(checkText))
 	return string(token), err
 }
 

@@ -22,10 +22,10 @@ var ErrNoKey = errors.New("the ring does not have this key")
 // goroutines at once.
 type Ring struct {
 	sealers      map[string]*fernet.Key // by fingerprint
-	openers      []*opener            // of all keys, the sealing one first
-	fingerprints []string             // in the same order
-	preferring   map[string][]*opener // by fingerprint: all of them, that one first
-	scratches    sync.Pool            // of *scratch
+	openers      []*opener              // of all keys, the sealing one first
+	fingerprints []string               // in the same order
+	preferring   map[string][]*opener   // by fingerprint: all of them, that one first
+	scratches    sync.Pool              // of *scratch
 }
 
 // NewRing makes a ring that seals with seal and opens with seal and older. No
@@ -71,6 +71,15 @@ func (r *Ring) Fingerprints() []string { return append([]string(nil), r.fingerpr
 func (r *Ring) Has(fingerprint string) bool {
 	_, ok := r.sealers[fingerprint]
 	return ok
+}
+
+// Only is a ring of this one of the ring's keys; [ErrNoKey] if it has it not.
+func (r *Ring) Only(fingerprint string) (*Ring, error) {
+	key, ok := r.sealers[fingerprint]
+	if !ok {
+		return nil, ErrNoKey
+	}
+	return NewRing(newKey(key))
 }
 
 // Seal encrypts plaintext, which may be empty, with the first key. It returns

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 )
 
 // EnvironmentView is an environment as one caller sees it, with what decides
@@ -11,19 +12,29 @@ type EnvironmentView struct {
 	ProjectSlug string
 	Role        string // of a person; empty for a service token
 	Access      string // of a service token; empty for a person
+	// SealingKey is the fingerprint of the key that new values are sealed with,
+	// in a transaction that may write some. Empty: ask [Tx.SealingKey].
+	SealingKey string
 }
 
 // EnvironmentFor finds an environment by the slugs or ids of its path if the
 // caller can see it. In a transaction the row is locked, so that changes of an
 // environment's secrets come one after the other.
 func (q Queries) EnvironmentFor(ctx context.Context, caller Caller, projectRef, ref string) (*EnvironmentView, error) {
-	text, id := environmentLookup.of(caller, projectRef, ref, q.locks && q.engine == PostgreSQL)
+	use := q.use()
+	text, id := environmentLookup.of(caller, projectRef, ref, use)
 	v := new(EnvironmentView)
 	e := &v.Environment
-	err := q.hotRow(ctx, []any{
+	dest := []any{
 		&e.ID, &e.ProjectID, &e.Slug, &e.Name, &e.Position, &e.IsProtected, &e.Revision, &e.SecretCount,
 		&e.CreatedAt, &e.UpdatedAt, &v.ProjectSlug, &v.Role, &v.Access,
-	}, text, id, projectRef, ref)
+	}
+	if use == toRead {
+		return v, q.hotRow(ctx, dest, text, id, projectRef, ref)
+	}
+	var sealing sql.NullString // none; or it was changed while the query waited for it
+	err := q.hotRow(ctx, append(dest, &sealing), text, id, projectRef, ref)
+	v.SealingKey = sealing.String
 	return v, err
 }
 

@@ -23,29 +23,6 @@ func (tx Tx) CloseOnboarding(ctx context.Context, at Micros) error {
 	return wrap(err)
 }
 
-// EncryptionKeys lists the keys under which something may be sealed.
-func (q Queries) EncryptionKeys(ctx context.Context) ([]EncryptionKey, error) {
-	var rows []EncryptionKey
-	err := q.db.NewSelect().Model(&rows).OrderExpr("k.created_at, k.fingerprint").Scan(ctx)
-	return rows, wrap(err)
-}
-
-// LockEncryptionKeys keeps others from adding keys until the transaction ends.
-// SQLite has one writer at a time and needs nothing.
-func (tx Tx) LockEncryptionKeys(ctx context.Context) error {
-	if tx.engine == SQLite {
-		return nil
-	}
-	_, err := tx.db.ExecContext(ctx, `LOCK TABLE encryption_keys IN SHARE ROW EXCLUSIVE MODE`)
-	return wrap(err)
-}
-
-// InsertEncryptionKey adds a key; one that is there already is fault.Conflict.
-func (tx Tx) InsertEncryptionKey(ctx context.Context, key *EncryptionKey) error {
-	_, err := tx.db.NewInsert().Model(key).Exec(ctx)
-	return wrap(err)
-}
-
 // LockIdempotencyKey makes transactions with the same key follow one another, so
 // that the later ones find the answer of the first. SQLite has one writer.
 func (tx Tx) LockIdempotencyKey(ctx context.Context, owner, key string) error {

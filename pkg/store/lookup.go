@@ -3,11 +3,35 @@ package store
 // lookup is a query of something in an environment that is named by a path, for
 // one caller. His membership or token is part of the query: for anyone else the
 // row does not exist. The texts differ in what the caller is, in whether project
-// and environment are named by slug or by id, and in whether the environment's
-// row is locked.
+// and environment are named by slug or by id, and in where they are used.
 type lookup map[lookupKind]string
 
-type lookupKind struct{ token, projectID, environmentID, locked bool }
+type lookupKind struct {
+	token, projectID, environmentID bool
+	use                             lookupUse
+}
+
+// lookupUse is where a lookup is used. A transaction that may change something
+// also needs to know which key seals; on PostgreSQL it must lock what it looks
+// at.
+type lookupUse int
+
+const (
+	toRead lookupUse = iota
+	toWrite
+	toWriteLocked
+)
+
+// use is what a query of q is for.
+func (q Queries) use() lookupUse {
+	switch {
+	case !q.locks:
+		return toRead
+	case q.engine == PostgreSQL:
+		return toWriteLocked
+	}
+	return toWrite
+}
 
 const (
 	throughMembership = `
@@ -26,30 +50,40 @@ JOIN token_environments te ON te.environment_id = e.id AND te.token_id = t.id`
 // the rights that he had when it began to wait.
 var lockOfRights = map[bool]string{false: " FOR SHARE OF m", true: " FOR KEY SHARE OF t, te"}
 
-// newLookup spells the texts. After columns come the role of a person and the
-// access of a service token. The arguments are the caller's id, those of join,
-// and the two parts of the path.
+// newLookup spells the texts. After columns come the role of a person, the access
+// of a service token and, not for reading, the key that seals. The arguments are
+// the caller's id, those of join, and the two parts of the path.
 func newLookup(columns, join string) lookup {
 	l := lookup{}
-	for i := range 16 {
-		kind := lookupKind{token: i&1 != 0, projectID: i&2 != 0, environmentID: i&4 != 0, locked: i&8 != 0}
-		text := "SELECT " + columns + ", m.role, ''" + throughMembership
-		if kind.token {
-			text = "SELECT " + columns + ", '', t.access" + throughToken
+	for i := range 8 {
+		for _, use := range []lookupUse{toRead, toWrite, toWriteLocked} {
+			kind := lookupKind{token: i&1 != 0, projectID: i&2 != 0, environmentID: i&4 != 0, use: use}
+			l[kind] = kind.spell(columns, join)
 		}
-		text += join + "\nWHERE " + idOrSlug("p", kind.projectID) + " = ? AND " + idOrSlug("e", kind.environmentID) + " = ?"
-		if kind.locked {
-			text += " FOR UPDATE OF e" + lockOfRights[kind.token]
-		}
-		l[kind] = text
 	}
 	return l
 }
 
+func (k lookupKind) spell(columns, join string) string {
+	rights, from := ", m.role, ''", throughMembership
+	if k.token {
+		rights, from = ", '', t.access", throughToken
+	}
+	seals, locks := "", ""
+	switch k.use {
+	case toWrite:
+		seals = ", " + sealingKey
+	case toWriteLocked:
+		seals, locks = ", "+heldSealingKey, " FOR UPDATE OF e"+lockOfRights[k.token]
+	}
+	return "SELECT " + columns + rights + seals + from + join +
+		"\nWHERE " + idOrSlug("p", k.projectID) + " = ? AND " + idOrSlug("e", k.environmentID) + " = ?" + locks
+}
+
 // of is the text for a caller and a path, and the caller's id.
-func (l lookup) of(caller Caller, projectRef, environmentRef string, locked bool) (text, id string) {
+func (l lookup) of(caller Caller, projectRef, environmentRef string, use lookupUse) (text, id string) {
 	kind := lookupKind{
-		token: caller.TokenID != "", projectID: IsID(projectRef), environmentID: IsID(environmentRef), locked: locked,
+		token: caller.TokenID != "", projectID: IsID(projectRef), environmentID: IsID(environmentRef), use: use,
 	}
 	if id = caller.UserID; kind.token {
 		id = caller.TokenID

@@ -179,6 +179,32 @@ type EncryptionKey struct {
 	Fingerprint   string `bun:",pk"`
 	CheckToken    string
 	CreatedAt     Micros
+	IsSealing     bool    // new values are sealed with it: exactly one is
+	RetiredAt     *Micros // nothing is sealed with it any more
+	ExportedAt    *Micros // when a person was last given it
+}
+
+// KeyRotation is the row of key_rotation: the rotation that is under way.
+type KeyRotation struct {
+	bun.BaseModel   `bun:"table:key_rotation,alias:r"`
+	ID              int64 `bun:",pk"` // 1
+	FromFingerprint string
+	ToFingerprint   string
+	IsUndo          bool
+	StartedAt       Micros
+	VerifiedAt      *Micros // everything was found to be under the new key and to open
+}
+
+// Server is a row of servers: a running server, by what it said of itself.
+type Server struct {
+	bun.BaseModel    `bun:"table:servers,alias:sv"`
+	ID               string `bun:",pk"`
+	Host             string
+	Version          string
+	KeyFingerprints  string // separated by commas
+	ConfigGeneration string
+	StartedAt        Micros
+	SeenAt           Micros // by the database's clock
 }
 
 // IdempotencyKey is a row of idempotency_keys.

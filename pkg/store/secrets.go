@@ -54,7 +54,7 @@ func (q Queries) Secret(ctx context.Context, environmentID, key string) (*Secret
 // can not see is fault.NotFound; in one that he can see, a key that no secret has
 // gives nil for the secret.
 func (q Queries) SecretFor(ctx context.Context, caller Caller, projectRef, ref, key string) (*EnvironmentView, *Secret, error) {
-	text, id := secretLookup.of(caller, projectRef, ref, false)
+	text, id := secretLookup.of(caller, projectRef, ref, toRead)
 	v, s := new(EnvironmentView), &Secret{Key: key}
 	err := q.hotRow(ctx, []any{
 		&v.ProjectID, &v.Slug, &v.IsProtected, &s.Version, &s.Comment, &s.Sealed, &s.KeyFingerprint,

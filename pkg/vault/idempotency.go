@@ -82,10 +82,14 @@ func (v *Vault) remembered(row *store.IdempotencyKey, digest []byte, answer any)
 	if subtle.ConstantTimeCompare(row.RequestDigest, digest) != 1 {
 		return fault.New(fault.Conflict, "This Idempotency-Key was used for another request. Use a new key for each request.")
 	}
-	if v.ring == nil {
+	ring := v.currentRing()
+	if ring == nil {
 		return errNoKey
 	}
-	text, err := v.ring.Open([]byte(row.Sealed), row.KeyFingerprint)
+	text, err := ring.Open([]byte(row.Sealed), row.KeyFingerprint)
+	if err != nil && !ring.Has(row.KeyFingerprint) {
+		return errKeyNotHere(row.KeyFingerprint, err)
+	}
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "the remembered answer can not be decrypted")
 	}
@@ -97,7 +101,11 @@ func (v *Vault) remember(ctx context.Context, tx store.Tx, owner, key string, di
 	if err := api.Encode(&b, answer); err != nil {
 		return err
 	}
-	sealed, fingerprint, err := v.seal(api.NewValue(b.String()))
+	s, err := v.sealer(ctx, tx, "")
+	if err != nil {
+		return err
+	}
+	sealed, fingerprint, err := s.seal(api.NewValue(b.String()))
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (v *Vault) Onboard(ctx context.Context, p Principal, in api.NewAdmin, persi
 	if err != nil {
 		return api.Account{}, err
 	}
-	if v.ring == nil {
+	if v.currentRing() == nil {
 		return api.Account{}, errNoKey
 	}
 	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {

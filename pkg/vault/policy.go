@@ -53,6 +53,12 @@ const (
 
 	ActionCreateAdmin   Action = "admin.create"
 	ActionResetPassword Action = "admin.reset_password"
+
+	ActionBeginRotation  Action = "key.rotation.begin" // and going on with it
+	ActionVerifyRotation Action = "key.rotation.verify"
+	ActionUndoRotation   Action = "key.rotation.undo"
+	ActionFinishRotation Action = "key.rotation.finish"
+	ActionExportKey      Action = "key.export"
 )
 
 // What happens to tokens without anyone asking for it. These stand in the audit
@@ -126,6 +132,12 @@ var policy = map[Action]Rule{
 
 	ActionCreateAdmin:   {LocalOnly: true},
 	ActionResetPassword: {LocalOnly: true},
+
+	ActionBeginRotation:  {LocalOnly: true},
+	ActionVerifyRotation: {LocalOnly: true},
+	ActionUndoRotation:   {LocalOnly: true},
+	ActionFinishRotation: {LocalOnly: true},
+	ActionExportKey:      {LocalOnly: true},
 }
 
 // RuleFor returns the line of the policy table for an action, for documentation

@@ -99,7 +99,7 @@ func (v *Vault) editOne(ctx context.Context, p Principal, a Action, ref SecretRe
 		if err := m.check(view, present); err != nil {
 			return err
 		}
-		changes, err := v.plan(p, view, found, []edit{e})
+		changes, err := v.plan(ctx, tx, p, view, found, []edit{e})
 		if err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (v *Vault) Bulk(ctx context.Context, p Principal, ref EnvironmentRef, in ap
 		if err != nil {
 			return err
 		}
-		changes, err := v.plan(p, view, found, edits)
+		changes, err := v.plan(ctx, tx, p, view, found, edits)
 		if err != nil {
 			return err
 		}
@@ -234,11 +234,15 @@ func live(row *store.Secret) *store.Secret {
 
 // plan works out what the edits change, and seals the new values. Edits that
 // remove what is not there change nothing.
-func (v *Vault) plan(p Principal, view *store.EnvironmentView, found map[string]*store.Secret, edits []edit) ([]change, error) {
+func (v *Vault) plan(ctx context.Context, tx store.Tx, p Principal, view *store.EnvironmentView, found map[string]*store.Secret, edits []edit) ([]change, error) {
+	s, err := v.sealer(ctx, tx, view.SealingKey)
+	if err != nil {
+		return nil, err
+	}
 	changes := make([]change, len(edits))
 	now, actor := v.micros(), storedActor(p.Actor())
 	for i, e := range edits {
-		c, err := v.planOne(view, found, e)
+		c, err := v.planOne(s, view, found, e)
 		if err != nil {
 			return nil, err
 		}
@@ -254,7 +258,7 @@ func (v *Vault) plan(p Principal, view *store.EnvironmentView, found map[string]
 	return changes, nil
 }
 
-func (v *Vault) planOne(view *store.EnvironmentView, found map[string]*store.Secret, e edit) (change, error) {
+func (v *Vault) planOne(s sealer, view *store.EnvironmentView, found map[string]*store.Secret, e edit) (change, error) {
 	old := found[e.key]
 	present := live(old)
 	c := change{old: old}
@@ -272,7 +276,7 @@ func (v *Vault) planOne(view *store.EnvironmentView, found map[string]*store.Sec
 	case present == nil:
 		c.effect, c.row.Comment = created, ""
 		assign(&c.row.Comment, e.comment)
-		return c, v.sealInto(&c.row, *e.value)
+		return c, s.sealInto(&c.row, *e.value)
 	}
 	if e.comment != nil && *e.comment != c.row.Comment {
 		c.effect, c.row.Comment = updated, *e.comment
@@ -283,27 +287,27 @@ func (v *Vault) planOne(view *store.EnvironmentView, found map[string]*store.Sec
 		}
 		c.effect, c.row.Key = updated, *e.rename
 	}
-	return c, v.planValue(&c, present, e.value)
+	return c, v.planValue(s, &c, present, e.value)
 }
 
 // planValue replaces the value if it differs from the present one. A present
 // value that can not be decrypted differs from any: writing is how it is mended.
-func (v *Vault) planValue(c *change, present *store.Secret, value *api.Value) error {
+func (v *Vault) planValue(s sealer, c *change, present *store.Secret, value *api.Value) error {
 	if value == nil {
 		return nil
 	}
-	if v.ring == nil {
+	if s.ring == nil {
 		return errNoKey
 	}
 	if former, err := v.open(present); err == nil && former.Equal(*value) {
 		return nil
 	}
 	c.effect = updated
-	return v.sealInto(&c.row, *value)
+	return s.sealInto(&c.row, *value)
 }
 
-func (v *Vault) sealInto(row *store.Secret, value api.Value) error {
-	sealed, fingerprint, err := v.seal(value)
+func (s sealer) sealInto(row *store.Secret, value api.Value) error {
+	sealed, fingerprint, err := s.seal(value)
 	row.Sealed, row.KeyFingerprint = &sealed, fingerprint
 	return err
 }

@@ -16,8 +16,9 @@
 //
 // Values are sealed with the vault's ring of encryption keys (see keyring) and
 // stored as plain Fernet tokens of their UTF-8 bytes, beside the fingerprint of
-// the key. The database lists the keys under which something may be sealed; a
-// vault whose ring lacks one of them is not opened. A vault without a ring
+// the key. The database lists the keys under which something may be sealed, and
+// says which of them seals; a vault whose ring lacks one of them is not opened,
+// and one that lacks the key that seals since then answers fault.Unavailable. A vault without a ring
 // answers fault.Unavailable to everything that would need one.
 //
 // Errors are of package fault. Nothing here logs; causes travel in the errors.
@@ -60,7 +61,7 @@ type Options struct {
 type Vault struct {
 	store       *store.Store
 	recorder    *store.Recorder
-	ring        *keyring.Ring
+	ring        atomic.Pointer[keyring.Ring]
 	sessionKeys [][]byte
 	ssoEnabled  bool
 	now         func() time.Time
@@ -72,9 +73,10 @@ type Vault struct {
 // checked against the database first: see [CheckKeys].
 func New(ctx context.Context, o Options) (*Vault, error) {
 	v := &Vault{
-		store: o.Store, recorder: o.Recorder, ring: o.Ring,
+		store: o.Store, recorder: o.Recorder,
 		sessionKeys: o.SessionKeys, ssoEnabled: o.SSOEnabled, now: o.Now, hasher: newHasher(),
 	}
+	v.ring.Store(o.Ring)
 	if v.now == nil {
 		v.now = time.Now
 	}
@@ -91,12 +93,12 @@ func New(ctx context.Context, o Options) (*Vault, error) {
 // answer.
 func (v *Vault) Ready(ctx context.Context) error { return v.store.Ping(ctx) }
 
-// Fingerprint is that of the key that seals, or "".
+// Fingerprint is that of the first configured key, or "".
 func (v *Vault) Fingerprint() string {
-	if v.ring == nil {
-		return ""
+	if ring := v.currentRing(); ring != nil {
+		return ring.SealFingerprint()
 	}
-	return v.ring.SealFingerprint()
+	return ""
 }
 
 func (v *Vault) micros() store.Micros { return store.MicrosOf(v.now()) }

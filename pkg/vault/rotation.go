@@ -1,0 +1,462 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/heartlock/heartlock/pkg/crashpoint"
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/keyring"
+	"github.com/heartlock/heartlock/pkg/store"
+)
+
+// How a rotation never loses a value.
+//
+// The database names the key that seals. A rotation first changes that name, in
+// one transaction that waits for everyone who is sealing: from then on nothing
+// new comes under the former key. Then the values are put under the new key in
+// batches. Each row carries the fingerprint of its key, and a batch replaces a
+// token only if it is still the one that was read; so it does not matter when a
+// run is killed, how many run at once, or what is edited meanwhile. The former
+// key stays in the database's list, and every server has to hold it, until no
+// row is under it any more.
+
+// rotationPlan is a change of the key that seals.
+type rotationPlan struct {
+	from, to string // fingerprints
+	undo     bool
+}
+
+// begin makes another key the one that seals. The caller holds the lock of the
+// keys. The former key stays in use until FinishRotation.
+func (v *Vault) begin(ctx context.Context, tx store.Tx, p Principal, ring *keyring.Ring, plan rotationPlan) error {
+	known, err := tx.EncryptionKeys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range known {
+		if k.Fingerprint == plan.to && k.RetiredAt != nil {
+			return errRetired(plan.to)
+		}
+	}
+	if !isInUse(known, plan.to) {
+		if err := v.insertKey(ctx, tx, ring, plan.to, false); err != nil {
+			return err
+		}
+	}
+	if err := tx.SealWith(ctx, plan.to); err != nil {
+		return err
+	}
+	row := &store.KeyRotation{FromFingerprint: plan.from, ToFingerprint: plan.to, IsUndo: plan.undo, StartedAt: v.micros()}
+	if err := tx.SetKeyRotation(ctx, row); err != nil {
+		return err
+	}
+	action := ActionBeginRotation
+	if plan.undo {
+		action = ActionUndoRotation
+	}
+	return v.record(ctx, tx, p, event{action: action, target: plan.to, detail: map[string]string{"from": plan.from, "to": plan.to}})
+}
+
+func isInUse(known []store.EncryptionKey, fingerprint string) bool {
+	for _, k := range inUse(known) {
+		if k.Fingerprint == fingerprint {
+			return true
+		}
+	}
+	return false
+}
+
+func errRetired(fingerprint string) error {
+	return fault.Newf(fault.Usage, "The key %s was retired by an earlier rotation. Use a new one.", fingerprint)
+}
+
+var errNoRotation = fault.New(fault.Conflict, "No key rotation is under way.")
+
+// BeginRotation makes to, which must be in the ring, the key that seals. It is
+// refused while a running server does not have it, and while another rotation
+// is under way; one to the same key goes on and is no error. Only a command on
+// the server itself may.
+func (v *Vault) BeginRotation(ctx context.Context, p Principal, to string) error {
+	if _, err := admit(p, ActionBeginRotation); err != nil {
+		return err
+	}
+	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := tx.LockEncryptionKeys(ctx); err != nil {
+			return err
+		}
+		ring := v.currentRing()
+		known, err := compareKeys(ctx, tx.Queries, ring)
+		if err != nil {
+			return err
+		}
+		under, err := tx.KeyRotation(ctx)
+		switch {
+		case err != nil:
+			return err
+		case under != nil && under.ToFingerprint == to:
+			return nil
+		case under != nil:
+			return fault.Newf(fault.Conflict, "A rotation from key %s to %s is under way: finish it or undo it first.", under.FromFingerprint, under.ToFingerprint)
+		case sealing(known) == to:
+			return fault.Newf(fault.Conflict, "The key %s seals already.", to)
+		}
+		lacking, err := lackingKey(ctx, tx.Queries, to)
+		if err != nil {
+			return err
+		}
+		if len(lacking) > 0 {
+			return fault.Newf(fault.Conflict, "Not every running server has the key %s yet: %s.", to, serverNames(lacking))
+		}
+		return v.begin(ctx, tx, p, ring, rotationPlan{from: sealing(known), to: to})
+	})
+}
+
+// UndoRotation makes the former key the one that seals again. The values that
+// are under the new key by now are put back by Reseal; then FinishRotation
+// retires the new one.
+func (v *Vault) UndoRotation(ctx context.Context, p Principal) error {
+	if _, err := admit(p, ActionUndoRotation); err != nil {
+		return err
+	}
+	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := tx.LockEncryptionKeys(ctx); err != nil {
+			return err
+		}
+		under, err := tx.KeyRotation(ctx)
+		switch {
+		case err != nil:
+			return err
+		case under == nil:
+			return errNoRotation
+		case under.IsUndo:
+			return nil
+		}
+		return v.begin(ctx, tx, p, v.currentRing(), rotationPlan{from: under.ToFingerprint, to: under.FromFingerprint, undo: true})
+	})
+}
+
+// DefaultBatch is how many rows a transaction of Reseal replaces: enough that
+// the transaction costs little, and so few that others wait for less than a
+// tenth of a second.
+const DefaultBatch = 2000
+
+// ResealOptions say how Reseal works.
+type ResealOptions struct {
+	Batch    int                     // rows of a transaction; 0 = DefaultBatch
+	Progress func(done, total int64) // called after each batch; may be nil
+}
+
+// Resealing is what Reseal did.
+type Resealing struct {
+	Resealed int64 // values that were put under the new key
+	Damaged  int64 // values that no key opens; they stay as they are
+}
+
+// Reseal puts every value that is not under the key that seals under it. It may
+// be interrupted at any moment and called again, and run while servers write.
+// Only a command on the server itself may.
+func (v *Vault) Reseal(ctx context.Context, p Principal, o ResealOptions) (Resealing, error) {
+	if _, err := admit(p, ActionBeginRotation); err != nil {
+		return Resealing{}, err
+	}
+	if o.Batch <= 0 {
+		o.Batch = DefaultBatch
+	}
+	under, err := v.store.KeyRotation(ctx)
+	if err != nil {
+		return Resealing{}, err
+	}
+	if under == nil {
+		return Resealing{}, errNoRotation
+	}
+	r := &resealer{vault: v, ring: v.currentRing(), to: under.ToFingerprint, options: o, damaged: map[string]bool{}}
+	if r.total, err = v.countOthers(ctx, r.to); err != nil {
+		return Resealing{}, err
+	}
+	// What was sealed before the rotation began may still be moved, by an edit
+	// that is under way, from one table to another behind the pass. So after a
+	// pass that found nothing those edits are waited for, and another pass made.
+	if err := r.untilNothingIsFound(ctx); err != nil {
+		return r.result(), err
+	}
+	if err := v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error { return tx.LockEncryptionKeys(ctx) }); err != nil {
+		return r.result(), err
+	}
+	err = r.untilNothingIsFound(ctx)
+	return r.result(), err
+}
+
+// countOthers counts the values that are not under the key.
+func (v *Vault) countOthers(ctx context.Context, fingerprint string) (n int64, err error) {
+	counts, err := v.store.CountSealedByKey(ctx)
+	for key, count := range counts {
+		if key != fingerprint {
+			n += count
+		}
+	}
+	return n, err
+}
+
+// resealer is one run of Reseal.
+type resealer struct {
+	vault    *Vault
+	ring     *keyring.Ring
+	to       string
+	options  ResealOptions
+	total    int64
+	resealed int64
+	batches  int
+	damaged  map[string]bool // the rows that do not open
+}
+
+func (r *resealer) result() Resealing {
+	return Resealing{Resealed: r.resealed, Damaged: int64(len(r.damaged))}
+}
+
+func (r *resealer) untilNothingIsFound(ctx context.Context) error {
+	for {
+		found := false
+		for _, table := range store.SealedTables() {
+			some, err := r.pass(ctx, table)
+			if err != nil {
+				return err
+			}
+			found = found || some
+		}
+		if !found {
+			return nil
+		}
+	}
+}
+
+// pass goes once through a table and reports whether anything was to be done.
+func (r *resealer) pass(ctx context.Context, table string) (found bool, err error) {
+	var after []any
+	for {
+		rows, err := r.vault.store.SealedAfter(ctx, table, after, r.to, r.options.Batch)
+		if err != nil || len(rows) == 0 {
+			return found, err
+		}
+		after = rows[len(rows)-1].Key
+		batch := r.reseal(table, rows)
+		if len(batch) == 0 {
+			continue
+		}
+		found = true
+		if err := r.replace(ctx, table, batch); err != nil {
+			return found, err
+		}
+	}
+}
+
+// replace writes a batch, if the key that seals is still the same.
+func (r *resealer) replace(ctx context.Context, table string, batch []store.Resealed) error {
+	r.batches++
+	at := "rotate:" + strconv.Itoa(r.batches)
+	crashpoint.Reach(at + ":before")
+	var replaced int64
+	err := r.vault.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		seals, err := tx.SealingKey(ctx)
+		if err != nil {
+			return err
+		}
+		if seals != r.to {
+			return fault.Newf(fault.Conflict, "Another command has changed the rotation: key %s seals now. Look at `heartlock rotate-key --status`.", seals)
+		}
+		if replaced, err = tx.ReplaceSealed(ctx, table, r.to, batch); err != nil {
+			return err
+		}
+		crashpoint.Reach(at + ":mid")
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	crashpoint.Reach(at + ":after")
+	r.resealed += replaced
+	if r.options.Progress != nil {
+		r.options.Progress(r.resealed, max(r.total, r.resealed))
+	}
+	return nil
+}
+
+// reseal makes the new tokens, on all processors. Rows that do not open are
+// left out and remembered.
+func (r *resealer) reseal(table string, rows []store.SealedRow) []store.Resealed {
+	batch := make([]store.Resealed, len(rows))
+	inParallel(len(rows), func(i int) {
+		token, err := r.ring.Reseal(rows[i].Sealed, rows[i].KeyFingerprint, r.to)
+		if err == nil {
+			batch[i] = store.Resealed{SealedRow: rows[i], Token: token}
+		}
+	})
+	kept := batch[:0]
+	for i := range batch {
+		if batch[i].Token == "" {
+			r.damaged[table+fmt.Sprint(rows[i].Key)] = true
+			continue
+		}
+		kept = append(kept, batch[i])
+	}
+	return kept
+}
+
+// inParallel calls do with 0 to n-1, on all processors.
+func inParallel(n int, do func(i int)) {
+	workers := min(runtime.GOMAXPROCS(0), n)
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			for i := n * w / workers; i < n*(w+1)/workers; i++ {
+				do(i)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Verification is what VerifyRotation found.
+type Verification struct {
+	Opened  int64 // values that the new key alone opens
+	Damaged int64 // values that it does not open
+}
+
+// VerifyRotation opens every value with the key that seals and no other, and
+// remembers in the database that all of them did. It is refused while a value is
+// under another key, unless that is one that no key opens. Only a command on the
+// server itself may.
+func (v *Vault) VerifyRotation(ctx context.Context, p Principal, progress func(done, total int64)) (Verification, error) {
+	if _, err := admit(p, ActionBeginRotation); err != nil {
+		return Verification{}, err
+	}
+	under, err := v.store.KeyRotation(ctx)
+	if err != nil {
+		return Verification{}, err
+	}
+	if under == nil {
+		return Verification{}, errNoRotation
+	}
+	alone, err := v.currentRing().Only(under.ToFingerprint)
+	if err != nil {
+		return Verification{}, errKeyNotHere(under.ToFingerprint, err)
+	}
+	seen, err := v.openAll(ctx, alone, progress)
+	if err != nil || seen.Damaged > 0 {
+		return seen, err
+	}
+	return seen, v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		now, err := tx.KeyRotation(ctx)
+		if err != nil {
+			return err
+		}
+		if now == nil || now.ToFingerprint != under.ToFingerprint {
+			return errNoRotation
+		}
+		at := v.micros()
+		now.VerifiedAt = &at
+		if err := tx.SetKeyRotation(ctx, now); err != nil {
+			return err
+		}
+		return v.record(ctx, tx, p, event{
+			action: ActionVerifyRotation, target: now.ToFingerprint,
+			detail: map[string]string{"opened": strconv.FormatInt(seen.Opened, 10)},
+		})
+	})
+}
+
+// openAll opens every sealed value with a ring and drops it.
+func (v *Vault) openAll(ctx context.Context, ring *keyring.Ring, progress func(done, total int64)) (seen Verification, err error) {
+	counts, err := v.store.CountSealedByKey(ctx)
+	if err != nil {
+		return seen, err
+	}
+	var total int64
+	for _, n := range counts {
+		total += n
+	}
+	for _, table := range store.SealedTables() {
+		var after []any
+		for {
+			rows, err := v.store.SealedAfter(ctx, table, after, "", DefaultBatch)
+			if err != nil {
+				return seen, err
+			}
+			if len(rows) == 0 {
+				break
+			}
+			after = rows[len(rows)-1].Key
+			opened := openRows(ring, rows)
+			seen.Opened += opened
+			seen.Damaged += int64(len(rows)) - opened
+			if progress != nil {
+				progress(seen.Opened+seen.Damaged, max(total, seen.Opened+seen.Damaged))
+			}
+		}
+	}
+	return seen, nil
+}
+
+// openRows counts the rows that the ring opens.
+func openRows(ring *keyring.Ring, rows []store.SealedRow) (opened int64) {
+	good := make([]bool, len(rows))
+	inParallel(len(rows), func(i int) {
+		_, err := ring.Open([]byte(rows[i].Sealed), rows[i].KeyFingerprint)
+		good[i] = err == nil
+	})
+	for _, is := range good {
+		if is {
+			opened++
+		}
+	}
+	return opened
+}
+
+// FinishRotation retires the keys that do not seal: no server has to hold them
+// any more. It is refused before VerifyRotation has succeeded, unless
+// leaveDamaged gives up the values that no key opens. It returns what was
+// retired. Only a command on the server itself may.
+func (v *Vault) FinishRotation(ctx context.Context, p Principal, leaveDamaged bool) (retired []string, err error) {
+	if _, err := admit(p, ActionFinishRotation); err != nil {
+		return nil, err
+	}
+	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := tx.LockEncryptionKeys(ctx); err != nil {
+			return err
+		}
+		under, err := tx.KeyRotation(ctx)
+		switch {
+		case err != nil:
+			return err
+		case under == nil:
+			return errNoRotation
+		case under.VerifiedAt == nil && !leaveDamaged:
+			return fault.New(fault.Conflict, "The rotation is not verified yet. Run `heartlock rotate-key` first.")
+		}
+		known, err := tx.EncryptionKeys(ctx)
+		if err != nil {
+			return err
+		}
+		retired = nil
+		for _, k := range inUse(known) {
+			if k.Fingerprint != under.ToFingerprint {
+				retired = append(retired, k.Fingerprint)
+			}
+		}
+		if err := tx.RetireKeys(ctx, v.micros()); err != nil {
+			return err
+		}
+		if err := tx.EndKeyRotation(ctx); err != nil {
+			return err
+		}
+		return v.record(ctx, tx, p, event{
+			action: ActionFinishRotation, target: under.ToFingerprint,
+			detail: map[string]string{"retired": strings.Join(retired, ", ")},
+		})
+	})
+	return retired, err
+}
