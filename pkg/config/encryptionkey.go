@@ -13,7 +13,8 @@ import (
 )
 
 // KeyFileName is the file in the data directory that holds the key of a
-// development server.
+// development server. While the key is rotated it holds two, separated by a
+// comma, the one that seals first.
 const KeyFileName = "secret.key"
 
 // KeySource says where the encryption key comes from.
@@ -108,34 +109,34 @@ func (l *loader) keyFileRule() {
 	if l.bad(varDebug) {
 		return
 	}
-	key, err := readKeyFile(path)
+	keys, err := readKeyFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		s.EncryptionKey.Source = KeyMayBeGenerated
 	case err != nil:
 		l.errs.add(path, "", "%s", err)
 	default:
-		s.EncryptionKey = EncryptionKey{Source: KeyFromFile, Keys: []keyring.Key{key}}
+		s.EncryptionKey = EncryptionKey{Source: KeyFromFile, Keys: keys}
 		if looserThan0600(path) {
 			l.warn("%s can be read by other users; run chmod 600 on it.", path)
 		}
 	}
 }
 
-// readKeyFile reads a key file. The error does not repeat its content; it is
-// fs.ErrNotExist when there is no file.
-func readKeyFile(path string) (keyring.Key, error) {
+// readKeyFile reads the keys of a key file. The error does not repeat its
+// content; it is fs.ErrNotExist when there is no file.
+func readKeyFile(path string) ([]keyring.Key, error) {
 	text, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, dangling := os.Lstat(path); dangling == nil {
-			return keyring.Key{}, errors.New("is a link to a file that is not there")
+			return nil, errors.New("is a link to a file that is not there")
 		}
-		return keyring.Key{}, fs.ErrNotExist
+		return nil, fs.ErrNotExist
 	}
 	if err != nil {
-		return keyring.Key{}, fmt.Errorf("can not be read: %s", fileReason(err))
+		return nil, fmt.Errorf("can not be read: %s", fileReason(err))
 	}
-	return keyring.ParseKey(string(text))
+	return keyring.ParseKeys(string(text))
 }
 
 // GenerateDevelopmentKey makes a key for a development server that has none and
@@ -153,15 +154,15 @@ func (s *Server) GenerateDevelopmentKey() (created bool, err error) {
 		return false, fault.Newf(fault.Usage, "An encryption key is generated only with DEBUG=True and where there is none.")
 	}
 	path := filepath.Join(s.DataDir, KeyFileName)
-	var key keyring.Key
+	var keys []keyring.Key
 	err = withLock(s.DataDir, func() error {
-		key, err = readKeyFile(path)
+		keys, err = readKeyFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			key, created = keyring.Generate(), true
-			err = createExclusively(path, []byte(key.Encode()+"\n"))
+			keys, created = []keyring.Key{keyring.Generate()}, true
+			err = createExclusively(path, []byte(keys[0].Encode()+"\n"))
 			if errors.Is(err, fs.ErrExist) { // by something that does not know our lock
 				created = false
-				key, err = readKeyFile(path)
+				keys, err = readKeyFile(path)
 			}
 		}
 		return err
@@ -169,7 +170,7 @@ func (s *Server) GenerateDevelopmentKey() (created bool, err error) {
 	if err != nil {
 		return false, fault.Wrap(fault.Usage, err, fmt.Sprintf("%s: the encryption key can not be read or written: %s", path, fileReason(err)))
 	}
-	s.EncryptionKey = EncryptionKey{Source: KeyFromFile, Keys: []keyring.Key{key}}
+	s.EncryptionKey = EncryptionKey{Source: KeyFromFile, Keys: keys}
 	source := string(KeyFromFile)
 	if created {
 		source = "generated"

@@ -1,0 +1,167 @@
+package config
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/keyring"
+)
+
+// FormerKeysName is the directory in the data directory that holds the keys
+// which rotations have retired, for the backups that need them.
+const FormerKeysName = "former-keys"
+
+// KeysAreManaged reports whether the encryption keys live in a file that
+// Heartlock writes itself; else a person has to change them.
+func (s *Server) KeysAreManaged() bool {
+	return s.EncryptionKey.Source == KeyFromAppConfig || s.EncryptionKey.Source == KeyFromFile
+}
+
+// ReplaceKeys writes other encryption keys, the one that seals first, to the
+// file in which they live, durably and in one step, and goes on with them. It is
+// refused if the file does not hold the present keys any more, and for keys that
+// come from the environment.
+func (s *Server) ReplaceKeys(keys []keyring.Key) error {
+	var err error
+	switch {
+	case len(keys) == 0:
+		return fault.New(fault.Internal, "there must be an encryption key")
+	case s.EncryptionKey.Source == KeyFromAppConfig:
+		err = s.replaceAppConfigKeys(keys)
+	case s.EncryptionKey.Source == KeyFromFile:
+		err = s.replaceKeyFile(keys)
+	default:
+		return fault.New(fault.Usage, "The encryption key does not come from a file that Heartlock manages.")
+	}
+	if err == nil {
+		s.EncryptionKey.Keys = slices.Clone(keys)
+	}
+	return err
+}
+
+func errKeysChanged(name string) error {
+	return fault.Newf(fault.Conflict, "The encryption keys in %s were changed meanwhile. Nothing was written; try again.", name)
+}
+
+func (s *Server) replaceAppConfigKeys(keys []keyring.Key) error {
+	return UpdateAppConfig(s.DataDir, func(c *AppConfig) error {
+		present := []string{c.EncryptionKey.Reveal()}
+		for _, k := range c.PreviousEncryptionKeys {
+			present = append(present, k.Reveal())
+		}
+		if !sameKeys(strings.Join(present, ","), s.EncryptionKey.Keys) {
+			return errKeysChanged(AppConfigName)
+		}
+		c.EncryptionKey, c.PreviousEncryptionKeys = NewSecret(keys[0].Encode()), nil
+		for _, k := range keys[1:] {
+			c.PreviousEncryptionKeys = append(c.PreviousEncryptionKeys, NewSecret(k.Encode()))
+		}
+		return nil
+	})
+}
+
+// sameKeys reports whether a list of keys holds exactly these, in any order.
+func sameKeys(list string, keys []keyring.Key) bool {
+	present, err := keyring.ParseKeys(list)
+	if err != nil || len(present) != len(keys) {
+		return false
+	}
+	return !slices.ContainsFunc(keys, func(k keyring.Key) bool { return !slices.ContainsFunc(present, k.Equal) })
+}
+
+func (s *Server) replaceKeyFile(keys []keyring.Key) error {
+	path := filepath.Join(s.DataDir, KeyFileName)
+	texts := make([]string, len(keys))
+	for i, k := range keys {
+		texts[i] = k.Encode()
+	}
+	return withLock(s.DataDir, func() error {
+		present, err := readKeyFile(path)
+		if err != nil || len(present) != len(s.EncryptionKey.Keys) ||
+			slices.ContainsFunc(present, func(k keyring.Key) bool { return !slices.ContainsFunc(s.EncryptionKey.Keys, k.Equal) }) {
+			return errKeysChanged(KeyFileName)
+		}
+		if err := writeAtomically(path, []byte(strings.Join(texts, ",")+"\n")); err != nil {
+			return writeError(KeyFileName, err)
+		}
+		return nil
+	})
+}
+
+// SaveFormerKey writes a key that was retired to a file of its own, with mode
+// 0600, and returns its path. One that is there already stays.
+func (s *Server) SaveFormerKey(key keyring.Key) (path string, err error) {
+	path = filepath.Join(s.DataDir, FormerKeysName, key.Fingerprint()+".key")
+	err = withLock(s.DataDir, func() error {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		err := createExclusively(path, []byte(key.Encode()+"\n"))
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return "", writeError(path, err)
+	}
+	return path, nil
+}
+
+// ReadKeyFile reads a file that holds one encryption key, or several that are
+// separated by commas. Errors are fault.Usage and never repeat the content.
+func ReadKeyFile(path string) ([]keyring.Key, error) {
+	keys, err := readKeyFile(path)
+	if err != nil {
+		reason := err.Error()
+		if errors.Is(err, fs.ErrNotExist) {
+			reason = "is not there"
+		}
+		return nil, fault.Wrap(fault.Usage, err, fmt.Sprintf("The key file %s: %s", path, strings.TrimSuffix(reason, ".")+"."))
+	}
+	return keys, nil
+}
+
+// Stamp tells states of the files that settings come from apart, without reading
+// them: it changes when one of them is written, made or removed.
+func Stamp(o Options) string {
+	root, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return ""
+	}
+	env := o.EnvFile
+	if env == "" {
+		env = DefaultEnvFile
+	}
+	data := filepath.Join(root, DataDirName)
+	var stamp strings.Builder
+	for _, path := range []string{absolute(root, env), filepath.Join(data, AppConfigName), filepath.Join(data, KeyFileName)} {
+		if info, err := os.Stat(path); err == nil {
+			fmt.Fprintf(&stamp, "%d %d %v", info.Size(), info.ModTime().UnixNano(), fileIdentity(info))
+		}
+		stamp.WriteByte('\n')
+	}
+	return stamp.String()
+}
+
+// Generation is a short text that is equal for servers with the same settings,
+// whatever their source, and tells nothing of them to who does not know key.
+func (s *Server) Generation(key []byte) string {
+	mac := hmac.New(sha256.New, key)
+	for _, setting := range s.settings {
+		_, _ = fmt.Fprintf(mac, "%q=%q\n", setting.Name, setting.Value) // a hash takes everything
+	}
+	for _, k := range s.EncryptionKey.Keys {
+		_, _ = fmt.Fprintf(mac, "%s\n", k.Fingerprint())
+	}
+	return hex.EncodeToString(mac.Sum(nil)[:4])
+}

@@ -1,0 +1,125 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/keyring"
+)
+
+// fingerprints are those of keys, in their order.
+func fingerprints(keys []keyring.Key) (all []string) {
+	for _, k := range keys {
+		all = append(all, k.Fingerprint())
+	}
+	return all
+}
+
+func TestReplaceKeysWritesWhereTheKeysLive(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(t *testing.T, dir string, key keyring.Key){
+		AppConfigName: func(t *testing.T, dir string, key keyring.Key) {
+			err := UpdateAppConfig(dir, func(c *AppConfig) error {
+				c.AppURL, c.EncryptionKey = "https://kept.example.com", NewSecret(key.Encode())
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+		KeyFileName: func(t *testing.T, dir string, key keyring.Key) {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, KeyFileName), []byte(key.Encode()+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			data := filepath.Join(root, DataDirName)
+			former, renewed := keyring.Generate(), keyring.Generate()
+			prepare(t, data, former)
+			load := func() *Server {
+				s, err := LoadServer(Options{Dir: root, Environ: []string{}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			}
+			server, stale := load(), load()
+			before := Stamp(Options{Dir: root})
+			if !server.KeysAreManaged() {
+				t.Error("not managed")
+			}
+			if err := server.ReplaceKeys([]keyring.Key{renewed, former}); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := fingerprints(load().EncryptionKey.Keys), []string{renewed.Fingerprint(), former.Fingerprint()}; !slices.Equal(got, want) {
+				t.Errorf("read back %v, want %v", got, want)
+			}
+			if Stamp(Options{Dir: root}) == before {
+				t.Error("the stamp is the same")
+			}
+			if err := stale.ReplaceKeys([]keyring.Key{former}); !errors.Is(err, fault.Conflict) {
+				t.Errorf("from a state that is gone: %v", err)
+			}
+			if err := server.ReplaceKeys([]keyring.Key{renewed}); err != nil {
+				t.Fatal(err)
+			}
+			now := load()
+			if got, want := fingerprints(now.EncryptionKey.Keys), []string{renewed.Fingerprint()}; !slices.Equal(got, want) {
+				t.Errorf("read back %v, want %v", got, want)
+			}
+			if name == AppConfigName && now.AppURL != "https://kept.example.com" {
+				t.Error("another setting was lost")
+			}
+			if info, err := os.Stat(filepath.Join(data, name)); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("mode %v, %v", info.Mode(), err)
+			}
+		})
+	}
+}
+
+func TestKeysOfTheEnvironmentAreNotReplaced(t *testing.T) {
+	t.Parallel()
+	root, key := t.TempDir(), keyring.Generate()
+	s, err := LoadServer(Options{Dir: root, Environ: []string{varEncryptionKey + "=" + key.Encode()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.KeysAreManaged() || !errors.Is(s.ReplaceKeys([]keyring.Key{keyring.Generate()}), fault.Usage) {
+		t.Error("keys of the environment were replaced")
+	}
+	if _, err := os.Stat(filepath.Join(root, DataDirName)); !errors.Is(err, os.ErrNotExist) {
+		t.Error("something was written")
+	}
+}
+
+func TestAFormerKeyIsSavedOnce(t *testing.T) {
+	t.Parallel()
+	s := &Server{DataDir: filepath.Join(t.TempDir(), DataDirName)}
+	key := keyring.Generate()
+	for range 2 {
+		path, err := s.SaveFormerKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, err := ReadKeyFile(path)
+		if err != nil || len(keys) != 1 || !keys[0].Equal(key) {
+			t.Errorf("read back %d keys, %v", len(keys), err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("mode %v, %v", info.Mode(), err)
+		}
+	}
+	if _, err := ReadKeyFile(filepath.Join(s.DataDir, "no.key")); !errors.Is(err, fault.Usage) {
+		t.Errorf("a missing file: %v", err)
+	}
+}
