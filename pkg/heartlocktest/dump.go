@@ -13,9 +13,9 @@ import (
 	_ "modernc.org/sqlite"             // the driver "sqlite"
 )
 
-// volatile are the columns that a mere request may change: when a credential
-// was used last.
-var volatile = []string{"last_used_at", "last_used_ip", "last_seen_at"}
+// volatile are the columns that change without a change of anybody's data: when
+// a credential was used last, and when a server has reported last.
+var volatile = []string{"last_used_at", "last_used_ip", "last_seen_at", "seen_at"}
 
 // Dump is every row of every table of the server's database as text, the audit
 // trail included.

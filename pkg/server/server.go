@@ -50,6 +50,9 @@ const (
 type Options struct {
 	// Load reads the settings: at the start, and again when they have changed.
 	Load func() (*config.Server, error)
+	// Stamp tells states of the files that the settings come from apart; nil: they
+	// are not watched. See config.Stamp.
+	Stamp func() string
 	// Migrate brings the schema up to date at the start.
 	Migrate bool
 	Log     *slog.Logger
@@ -65,6 +68,7 @@ type Server struct {
 	current  atomic.Pointer[running]
 	firstRun sync.Mutex // one first run at a time
 	stopping atomic.Bool
+	reporter *reporter
 	// watchError is what watchFirstRun, which alone uses it, has logged last.
 	watchError string
 }
@@ -81,7 +85,9 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{options: o, log: o.Log, config: cfg}, nil
+	s := &Server{options: o, log: o.Log, config: cfg}
+	s.reporter = newReporter(s)
+	return s, nil
 }
 
 // Config is the settings that the server started with.
@@ -130,6 +136,7 @@ func (s *Server) start(ctx context.Context, ready func(bool, string)) error {
 	if err != nil {
 		return err
 	}
+	s.reporter.report(ctx)
 	token := ""
 	if open := !done && !s.config.DisableOnboarding; open && needsSetupToken(s.config) {
 		if token, err = writeSetupToken(s.config); err != nil {
@@ -264,9 +271,10 @@ func (s *Server) serveStarting(w http.ResponseWriter, r *http.Request) {
 
 // work does what has to be done from time to time, until ctx ends.
 func (s *Server) work(ctx context.Context) {
-	maintain, watch := time.NewTicker(maintainEvery), time.NewTicker(watchEvery)
+	maintain, watch, report := time.NewTicker(maintainEvery), time.NewTicker(watchEvery), time.NewTicker(vault.ReportEvery)
 	defer maintain.Stop()
 	defer watch.Stop()
+	defer report.Stop()
 	waiting := true // for the first run, which may be finished by another process
 	for {
 		select {
@@ -275,9 +283,10 @@ func (s *Server) work(ctx context.Context) {
 				s.log.Warn("maintenance failed", "error", fault.Detail(err))
 			}
 		case <-watch.C:
-			if waiting = waiting && s.watchFirstRun(ctx); !waiting {
-				watch.Stop()
-			}
+			waiting = waiting && s.watchFirstRun(ctx)
+			s.reporter.watch(ctx)
+		case <-report.C:
+			s.reporter.report(ctx)
 		case <-ctx.Done():
 			return
 		}
@@ -297,6 +306,7 @@ func (s *Server) stop(hs *http.Server, served <-chan error) error {
 	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, fault.Wrap(fault.Internal, serveErr, "The server can not accept connections"))
 	}
+	s.reporter.leave(ctx)
 	if now := s.current.Swap(nil); now != nil && err == nil {
 		err = now.Close()
 	}

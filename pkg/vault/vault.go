@@ -101,6 +101,14 @@ func (v *Vault) Fingerprint() string {
 	return ""
 }
 
+// Fingerprints are those of all configured keys, the first one first.
+func (v *Vault) Fingerprints() []string {
+	if ring := v.currentRing(); ring != nil {
+		return ring.Fingerprints()
+	}
+	return nil
+}
+
 func (v *Vault) micros() store.Micros { return store.MicrosOf(v.now()) }
 
 // newID makes an id (UUID version 7): random where it matters, ordered by time
