@@ -26,6 +26,7 @@ func serverCommands() []func(*cli) *cobra.Command {
 		newMigrateCommand,
 		newAdminCommand,
 		newGenkeyCommand,
+		newRotateKeyCommand,
 		newVersionCommand,
 		newCompletionCommand,
 	}

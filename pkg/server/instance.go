@@ -55,6 +55,14 @@ func Open(ctx context.Context, cfg *config.Server, migrate bool, log *slog.Logge
 	return openInstance(ctx, cfg, migrate, false, log)
 }
 
+// OpenWithKeys opens the database with these encryption keys in the place of the
+// configured ones. What the database knows of its keys stays as it is.
+func OpenWithKeys(ctx context.Context, cfg *config.Server, keys []keyring.Key, log *slog.Logger) (*Instance, error) {
+	with := *cfg
+	with.EncryptionKey.Keys = keys
+	return openInstance(ctx, &with, false, true, log)
+}
+
 // openInstance is Open; with newKey the configured key is one that a first run
 // has still to save (see vault.Options).
 func openInstance(ctx context.Context, cfg *config.Server, migrate, newKey bool, log *slog.Logger) (*Instance, error) {

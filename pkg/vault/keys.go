@@ -24,11 +24,19 @@ func (v *Vault) currentRing() *keyring.Ring { return v.ring.Load() }
 // were changed while the server runs. One that lacks a key that the database
 // needs is refused, as fault.Usage, and the former one stays.
 func (v *Vault) UseRing(ctx context.Context, ring *keyring.Ring) error {
-	if _, err := compareKeysAtOnce(ctx, v.store, ring); err != nil {
+	if err := v.HoldRing(ctx, ring); err != nil {
 		return err
 	}
-	v.ring.Store(ring)
 	return v.checkKeys(ctx, true)
+}
+
+// HoldRing is UseRing that leaves what the database knows of its keys as it is.
+func (v *Vault) HoldRing(ctx context.Context, ring *keyring.Ring) error {
+	_, err := compareKeysAtOnce(ctx, v.store, ring)
+	if err == nil {
+		v.ring.Store(ring)
+	}
+	return err
 }
 
 // checkKeys makes sure that the ring opens everything that the database may

@@ -13,6 +13,9 @@ type KeyState struct {
 	Keys     []KnownKey // the oldest first
 	Rotation *Rotation  // nil: none is under way
 	Servers  []RunningServer
+	// LatestBackup is the moment whose state the latest backup holds; nil: there is
+	// none.
+	LatestBackup *time.Time
 }
 
 // KnownKey is an encryption key that the database knows.
@@ -107,6 +110,13 @@ func inspectKeys(ctx context.Context, q store.Queries) (state KeyState, err erro
 			From: under.FromFingerprint, To: under.ToFingerprint, IsUndo: under.IsUndo,
 			StartedAt: under.StartedAt.Time(), VerifiedAt: timeOf(under.VerifiedAt),
 		}
+	}
+	backup, err := q.LatestBackup(ctx)
+	if err != nil {
+		return state, err
+	}
+	if backup != nil {
+		state.LatestBackup = timeOf(&backup.TakenAt)
 	}
 	state.Servers, err = runningServers(ctx, q)
 	return state, err
