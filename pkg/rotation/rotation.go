@@ -223,7 +223,7 @@ func (r *run) announce(ctx context.Context) (keyring.Key, error) {
 				return to, err
 			}
 		}
-		r.Say("Put key %s into HEARTLOCK_ENCRYPTION_KEY of every server, before the present key and a comma, and restart them one by one.", to.Fingerprint())
+		r.Say("Put key %s into HEARTLOCK_ENCRYPTION_KEY of every server, before the present key and a comma, and restart them one by one; .env is read again by itself.", to.Fingerprint())
 		if !r.Wait {
 			return to, fault.New(fault.Conflict, "Nothing is rotated yet. When all servers have both keys, run `heartlock rotate-key` again with the same setting.")
 		}
