@@ -27,6 +27,7 @@ func serverCommands() []func(*cli) *cobra.Command {
 		newAdminCommand,
 		newGenkeyCommand,
 		newRotateKeyCommand,
+		newKeyCommand,
 		newVersionCommand,
 		newCompletionCommand,
 	}

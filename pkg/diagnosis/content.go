@@ -23,6 +23,7 @@ func (e *examination) content(ctx context.Context, st *store.Store) {
 	}
 	ring, ok := e.key(ctx, st)
 	if ok && ring != nil {
+		e.custody(ctx, st, ring)
 		e.values(ctx, st, ring)
 	}
 }

@@ -65,6 +65,9 @@ const (
 	subjectKey      = "encryption key"
 	subjectValues   = "stored values"
 	subjectClock    = "clock"
+	subjectRotation = "key rotation"
+	subjectServers  = "servers"
+	subjectBackups  = "backups"
 )
 
 // Examine looks at the installation that the settings describe. What can not be

@@ -230,6 +230,11 @@ func (p *firstRun) finish(ctx context.Context, i *Instance, who vault.Principal,
 	if err != nil {
 		return api.OnboardResponse{}, err
 	}
+	if p.key != nil {
+		// Somebody gave the key or is given it now. That this could not be noted
+		// only means that `heartlock check` reminds of it.
+		_ = i.Vault.MarkKeysExported(ctx, vault.Local())
+	}
 	answer := api.OnboardResponse{Account: account, Fingerprint: i.Vault.Fingerprint()}
 	if p.returned {
 		key := api.NewValue(p.key.Encode())
