@@ -50,6 +50,8 @@ var examples = map[string]example{
 	"POST /auth/tokens/":          {body: fixedBody(map[string]any{"name": "laptop"})},
 	"DELETE /auth/tokens/{id}/":   {id: ownToken},
 
+	"GET /admin/status/": {},
+
 	"GET /projects/":                           {},
 	"POST /projects/":                          {body: func(w *world) any { return map[string]any{"name": "Fresh", "slug": w.fresh("fresh")} }},
 	"GET /projects/{project}/":                 {},

@@ -36,7 +36,7 @@ const (
 // Routes is the route table: every endpoint of the API.
 func Routes() []Route {
 	var table []Route
-	for _, part := range [][]Route{metaRoutes(), accountRoutes(), projectRoutes(), secretRoutes(), tokenRoutes()} {
+	for _, part := range [][]Route{metaRoutes(), accountRoutes(), projectRoutes(), secretRoutes(), tokenRoutes(), adminRoutes()} {
 		table = append(table, part...)
 	}
 	return table
@@ -101,6 +101,12 @@ func tokenRoutes() []Route {
 	}
 }
 
+func adminRoutes() []Route {
+	return []Route{
+		define(get, "/admin/status/", vault.ActionReadStatus, ok, "The state of the installation: database, keys, running servers, backups.", readStatus),
+	}
+}
+
 // The references that paths are made of.
 type (
 	projectRef struct {
@@ -143,6 +149,12 @@ func ready(c *call, _ nothing) (api.Readiness, error) {
 		state.Status, state.Reason = "unavailable", fault.As(classify(err)).Error()
 	}
 	return state, nil
+}
+
+func readStatus(c *call, _ nothing) (api.ServerStatus, error) {
+	status, err := c.api.vault.Status(c, c.who)
+	status.Version = c.api.options.Version
+	return status, err
 }
 
 func onboardingStatus(c *call, _ nothing) (api.OnboardingStatus, error) {

@@ -74,6 +74,17 @@ func (s *Store) Version(ctx context.Context) (string, error) {
 	return version, wrap(err)
 }
 
+// DatabaseBytes is the size of the database: on SQLite of its file without what
+// waits beside it to be written into it.
+func (q Queries) DatabaseBytes(ctx context.Context) (n int64, err error) {
+	query := "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+	if q.engine == PostgreSQL {
+		query = "SELECT pg_database_size(current_database())"
+	}
+	err = q.db.QueryRowContext(ctx, query).Scan(&n)
+	return n, wrap(err)
+}
+
 // QuickCheck reads the whole SQLite file and describes what is damaged in it,
 // up to ten things; none means that its structure is sound. PostgreSQL has no
 // such check, and nothing is described.

@@ -83,11 +83,17 @@ func InspectKeys(ctx context.Context, st *store.Store) (state KeyState, err erro
 }
 
 func inspectKeys(ctx context.Context, q store.Queries) (state KeyState, err error) {
-	known, err := q.EncryptionKeys(ctx)
+	counts, err := q.CountSealedByKey(ctx)
 	if err != nil {
 		return state, err
 	}
-	counts, err := q.CountSealedByKey(ctx)
+	return knownKeys(ctx, q, counts)
+}
+
+// knownKeys is inspectKeys with the number of values under each key counted
+// before; without them every number is 0.
+func knownKeys(ctx context.Context, q store.Queries, counts map[string]int64) (state KeyState, err error) {
+	known, err := q.EncryptionKeys(ctx)
 	if err != nil {
 		return state, err
 	}

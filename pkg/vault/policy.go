@@ -51,6 +51,8 @@ const (
 
 	ActionReadAudit Action = "audit.read"
 
+	ActionReadStatus Action = "server.status"
+
 	ActionCreateAdmin   Action = "admin.create"
 	ActionResetPassword Action = "admin.reset_password"
 
@@ -85,6 +87,9 @@ type Rule struct {
 	// (It can make service tokens where its person may, but none that lives
 	// longer: see CreateServiceToken.)
 	SessionOnly bool
+	// Superuser refuses everyone but the administrators of the server. They are
+	// not thereby members of any project.
+	Superuser bool
 	// LocalOnly refuses everyone but a command on the server itself.
 	LocalOnly bool
 }
@@ -130,6 +135,8 @@ var policy = map[Action]Rule{
 
 	ActionReadAudit: {Role: api.RoleAdmin},
 
+	ActionReadStatus: {Superuser: true},
+
 	ActionCreateAdmin:   {LocalOnly: true},
 	ActionResetPassword: {LocalOnly: true},
 
@@ -152,6 +159,7 @@ var (
 	errSignIn        = fault.New(fault.Unauthenticated, "Sign in, or send a token as \"Authorization: Bearer hlp_…\".")
 	errServiceToken  = fault.New(fault.Forbidden, "A service token may not do this; it is for reading and writing secrets.")
 	errSessionOnly   = fault.New(fault.Forbidden, "A token may not do this; sign in with your password.")
+	errSuperuser     = fault.New(fault.Forbidden, "Only an administrator of this server may do this.")
 	errNotFound      = fault.New(fault.NotFound, "Not found.")
 	errNotDocumented = fault.New(fault.Forbidden, "Nobody may do this.")
 )
@@ -174,6 +182,8 @@ func admit(p Principal, a Action) (Rule, error) {
 		return rule, errSignIn
 	case p.IsService() && rule.Token == "":
 		return rule, errServiceToken
+	case rule.Superuser && (p.user == nil || !p.user.IsSuperuser):
+		return rule, errSuperuser
 	case rule.SessionOnly && p.session == nil:
 		return rule, errSessionOnly
 	}

@@ -70,6 +70,8 @@ func TestEveryRuleIsMeant(t *testing.T) {
 			t.Errorf("%s: no such access: %+v", a, rule)
 		case rule.SessionOnly && rule.Token != "":
 			t.Errorf("%s: a service token has no session: %+v", a, rule)
+		case rule.Superuser && (rule.Role != "" || rule.Token != ""):
+			t.Errorf("%s: an administrator of the server has no role by that: %+v", a, rule)
 		}
 	}
 }
@@ -79,6 +81,7 @@ func callers() map[string]Principal {
 	return map[string]Principal{
 		"nobody":  {},
 		"session": {user: user, session: &store.Session{ID: "s"}},
+		"super":   {user: &store.User{ID: "s", IsActive: true, IsSuperuser: true}, session: &store.Session{ID: "s2"}},
 		"token":   {user: user, token: &credential{id: "t"}},
 		"reader":  {token: &credential{id: "t", access: api.AccessRead, projectID: "p"}},
 		"writer":  {token: &credential{id: "t", access: api.AccessWrite, projectID: "p"}},
@@ -114,7 +117,8 @@ func TestAdmitByKindOfCaller(t *testing.T) {
 		ActionUpdateProfile:  {"nobody": who, "session": yes, "token": yes, "reader": no, "writer": no},
 		ActionDeleteProject:  {"nobody": who, "session": yes, "token": yes, "reader": no, "writer": no},
 		ActionReadAudit:      {"nobody": who, "session": yes, "token": yes, "reader": no, "writer": no},
-		ActionCreateAdmin:    {"nobody": no, "session": no, "token": no, "reader": no, "writer": no, "local": yes},
+		ActionReadStatus:     {"nobody": who, "session": no, "token": no, "reader": no, "writer": no, "local": no, "super": yes},
+		ActionCreateAdmin:    {"nobody": no, "super": no, "session": no, "token": no, "reader": no, "writer": no, "local": yes},
 		ActionResetPassword:  {"nobody": no, "session": no, "token": no, "reader": no, "writer": no, "local": yes},
 	} {
 		for name, kind := range want {
