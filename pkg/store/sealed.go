@@ -204,7 +204,7 @@ WITH wanted (` + columns + `, former, token) AS (
 )
 UPDATE ` + t.name + ` t SET sealed = wanted.token, key_fingerprint = ?
 FROM wanted JOIN free USING (` + columns + `)
-WHERE (` + t.columns("t.") + `) = (` + t.columns("wanted.") + `) AND t.sealed = wanted.former`
+WHERE (` + t.columns("t.") + `) = (` + t.columns("wanted.") + `)`
 	result, err := tx.hotExec(ctx, text, append(arrays, former, tokens, fingerprint)...)
 	if err != nil {
 		return 0, err
