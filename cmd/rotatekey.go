@@ -115,7 +115,7 @@ func (c *cli) rotationStatus(ctx context.Context, o rotation.Options, asJSON boo
 		return err
 	}
 	if asJSON {
-		return c.printJSON(newKeyStateLine(state))
+		return c.printJSON(newKeyStateLine(o.Config, state))
 	}
 	keys := table{head: []string{"KEY", "STATE", "VALUES", "KNOWN SINCE"}}
 	for _, k := range state.Keys {
@@ -136,7 +136,7 @@ func (c *cli) rotationStatus(ctx context.Context, o rotation.Options, asJSON boo
 			return err
 		}
 	}
-	c.say("\n%s", rotationText(state))
+	c.say("\n%s", rotationText(o.Config, state))
 	return nil
 }
 
@@ -153,11 +153,11 @@ func keyRole(k vault.KnownKey) string {
 }
 
 // rotationText says in a sentence what is under way and what to do next.
-func rotationText(state vault.KeyState) string {
+func rotationText(cfg *config.Server, state vault.KeyState) string {
 	r := state.Rotation
 	switch {
 	case r == nil:
-		return "No rotation is under way."
+		return settingsText(cfg, state)
 	case r.IsUndo:
 		return fmt.Sprintf("The rotation to key %s is being undone; %d values are to be re-encrypted. Run `heartlock rotate-key --undo` to go on.", r.From, state.Remaining())
 	case state.Remaining() > 0:
@@ -168,8 +168,24 @@ func rotationText(state vault.KeyState) string {
 	return fmt.Sprintf("Everything was re-encrypted and verified on %s. Run `heartlock rotate-key --finish` to retire key %s, or --undo to go back.", when(*r.VerifiedAt), r.From)
 }
 
+// settingsText is for a database in which no rotation is under way: one may have
+// been interrupted before that, or after, with only the settings changed.
+func settingsText(cfg *config.Server, state vault.KeyState) string {
+	for _, k := range cfg.EncryptionKey.Keys {
+		fingerprint := k.Fingerprint()
+		switch known, is := state.Key(fingerprint); {
+		case !is:
+			return fmt.Sprintf("Key %s is in the settings, but nothing is under it yet. Run `heartlock rotate-key` to rotate to it, or --undo to take it out again.", fingerprint)
+		case known.RetiredAt != nil:
+			return fmt.Sprintf("Key %s is retired, but still in the settings. Run `heartlock rotate-key --finish` to take it out.", fingerprint)
+		}
+	}
+	return "No rotation is under way."
+}
+
 // keyStateLine is the state of the keys in JSON.
 type keyStateLine struct {
+	Settings []string      `json:"settings"` // fingerprints of the keys in the settings
 	Keys     []keyLine     `json:"keys"`
 	Rotation *rotationLine `json:"rotation"` // null: none is under way
 	Servers  []serverLine  `json:"servers"`
@@ -202,8 +218,11 @@ type serverLine struct {
 	SeenAt           time.Time `json:"seen_at"`
 }
 
-func newKeyStateLine(state vault.KeyState) keyStateLine {
-	line := keyStateLine{Keys: []keyLine{}, Servers: []serverLine{}}
+func newKeyStateLine(cfg *config.Server, state vault.KeyState) keyStateLine {
+	line := keyStateLine{Settings: []string{}, Keys: []keyLine{}, Servers: []serverLine{}}
+	for _, k := range cfg.EncryptionKey.Keys {
+		line.Settings = append(line.Settings, k.Fingerprint())
+	}
 	for _, k := range state.Keys {
 		line.Keys = append(line.Keys, keyLine{k.Fingerprint, k.Seals, k.Values, k.CreatedAt, k.RetiredAt})
 	}

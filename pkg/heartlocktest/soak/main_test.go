@@ -29,19 +29,35 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// builtIn is the folder of the binary, once it was built.
-var builtIn string
-
-// binary builds heartlock once for all tests, as the test binary itself was
-// built: under the race detector if that is.
-var binary = sync.OnceValues(func() (string, error) {
+// binaries is the folder of what was built; it goes when the tests have ended.
+var binaries = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "heartlock-soak-")
 	if err != nil {
 		return "", err
 	}
 	builtIn = dir
-	path := filepath.Join(dir, "heartlock")
-	args := []string{"build", "-buildvcs=false", "-o", path}
+	return dir, os.Chmod(dir, 0o755) // other users run it too
+})
+
+// builtIn is the folder, once there is one.
+var builtIn string
+
+// binary builds heartlock once for all tests; crashing, with the places at which
+// it can be made to kill itself (see package crashpoint).
+var (
+	binary   = sync.OnceValues(func() (string, error) { return build("heartlock") })
+	crashing = sync.OnceValues(func() (string, error) { return build("heartlock-crashing", "-tags=crashpoints") })
+)
+
+// build builds heartlock as the test binary itself was built: under the race
+// detector if that is.
+func build(name string, flags ...string) (string, error) {
+	dir, err := binaries()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name)
+	args := append([]string{"build", "-buildvcs=false", "-o", path}, flags...)
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "-race" || s.Key == "-gcflags" {
@@ -52,8 +68,8 @@ var binary = sync.OnceValues(func() (string, error) {
 	if out, err := exec.Command("go", append(args, "github.com/heartlock/heartlock")...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return path, os.Chmod(dir, 0o755) // other users run it too
-})
+	return path, nil
+}
 
 func removeBinary() {
 	if builtIn != "" {
