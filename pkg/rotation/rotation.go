@@ -108,15 +108,6 @@ func (r *run) look(ctx context.Context) (err error) {
 // keys are those that the instance holds.
 func (r *run) keys() []keyring.Key { return r.instance.Config.EncryptionKey.Keys }
 
-// key finds one of them by its fingerprint.
-func (r *run) key(fingerprint string) (keyring.Key, bool) {
-	i := slices.IndexFunc(r.keys(), func(k keyring.Key) bool { return k.Fingerprint() == fingerprint })
-	if i < 0 {
-		return keyring.Key{}, false
-	}
-	return r.keys()[i], true
-}
-
 // Rotate puts everything under a new key, or goes on with what an earlier run
 // has begun. It ends with a verified rotation that waits to be finished.
 func Rotate(ctx context.Context, o Options) error {

@@ -53,11 +53,11 @@ func (r *reporter) watch(ctx context.Context) {
 	}
 	cfg, err := r.server.options.Load()
 	if err != nil {
-		r.say(slog.LevelWarn, "the settings files were changed and can not be read", err)
+		r.say(ctx, slog.LevelWarn, "the settings files were changed and can not be read", err)
 		return // being written, or wrong: looked at again in a second
 	}
 	if err := r.takeOver(ctx, cfg); err != nil {
-		r.say(slog.LevelError, "the encryption keys of the changed settings can not be used; the former ones stay in use", err)
+		r.say(ctx, slog.LevelError, "the encryption keys of the changed settings can not be used; the former ones stay in use", err)
 		return
 	}
 	r.stamp = stamp
@@ -92,7 +92,7 @@ func (r *reporter) report(ctx context.Context) {
 		r.info.ConfigGeneration = now.Config.Generation(keys[0])
 	}
 	if err := now.Vault.Report(ctx, r.info); err != nil && ctx.Err() == nil {
-		r.say(slog.LevelWarn, "the server could not report to its database", err)
+		r.say(ctx, slog.LevelWarn, "the server could not report to its database", err)
 		return
 	}
 	r.said = ""
@@ -102,15 +102,15 @@ func (r *reporter) report(ctx context.Context) {
 func (r *reporter) leave(ctx context.Context) {
 	if now := r.server.current.Load(); now != nil {
 		if err := now.Vault.Leave(ctx, r.info.ID); err != nil {
-			r.say(slog.LevelWarn, "the server could not take leave of its database", err)
+			r.say(ctx, slog.LevelWarn, "the server could not take leave of its database", err)
 		}
 	}
 }
 
 // say logs a problem, but not the same one every second.
-func (r *reporter) say(level slog.Level, message string, err error) {
+func (r *reporter) say(ctx context.Context, level slog.Level, message string, err error) {
 	if text := message + fault.Detail(err); text != r.said {
 		r.said = text
-		r.server.log.Log(context.Background(), level, message, "error", fault.Detail(err))
+		r.server.log.Log(ctx, level, message, "error", fault.Detail(err))
 	}
 }

@@ -2,13 +2,12 @@ package vault_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
@@ -270,7 +269,7 @@ func TestEditsDuringARotationAreNotLost(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		var all sync.WaitGroup
-		var edits atomic.Int64
+		atWork := make(chan struct{}, 4)
 		last := make([]string, 4)
 		for w := range last {
 			key := fmt.Sprintf("KEY_%d", w)
@@ -282,12 +281,14 @@ func TestEditsDuringARotationAreNotLost(t *testing.T) {
 						return
 					}
 					last[w] = value.Reveal()
-					edits.Add(1)
+					if n == 5 {
+						atWork <- struct{}{}
+					}
 				}
 			})
 		}
-		for edits.Load() < 20 { // all of them are at it
-			time.Sleep(time.Millisecond)
+		for range last {
+			<-atWork
 		}
 		r.reseal(t)
 		equal(t, "under the former key", r.under(t, r.former), int64(0))
@@ -343,7 +344,7 @@ func TestEverythingSealedIsInTheList(t *testing.T) {
 					}
 				}
 			}
-			if err := rows.Close(); err != nil {
+			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -368,7 +369,7 @@ func (p *place) tables(t *testing.T) (names []string) {
 		}
 		names = append(names, name)
 	}
-	if err := rows.Close(); err != nil || len(names) == 0 {
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(names) == 0 {
 		t.Fatal("no tables", err)
 	}
 	return names
