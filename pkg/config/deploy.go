@@ -171,14 +171,9 @@ func (c *deployCheck) files() {
 	}
 	// What is in the data directory by other names is not ours to judge, but a copy
 	// of the database or the settings is as secret as they are.
-	entries, err := os.ReadDir(s.DataDir)
-	if err == nil {
-		for _, e := range entries {
-			if e.Type().IsRegular() {
-				paths = append(paths, filepath.Join(s.DataDir, e.Name()))
-			}
-		}
-	}
+	paths = append(paths, regularFiles(s.DataDir)...)
+	formerKeys := filepath.Join(s.DataDir, FormerKeysName)
+	paths = append(append(paths, formerKeys), regularFiles(formerKeys)...)
 	if s.Database.Path != "" && filepath.Dir(s.Database.Path) != s.DataDir {
 		for _, suffix := range []string{"", "-wal", "-shm"} {
 			paths = append(paths, s.Database.Path+suffix)
@@ -187,6 +182,20 @@ func (c *deployCheck) files() {
 	for _, path := range paths {
 		c.mode(path)
 	}
+}
+
+// regularFiles are those in a directory; none if it can not be read.
+func regularFiles(dir string) (paths []string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths
 }
 
 func (c *deployCheck) mode(path string) {

@@ -119,6 +119,16 @@ func TestAFormerKeyIsSavedOnce(t *testing.T) {
 			t.Errorf("mode %v, %v", info.Mode(), err)
 		}
 	}
+	if found := s.StorageFindings(); len(found) != 0 {
+		t.Errorf("at first %v", found)
+	}
+	path := filepath.Join(s.DataDir, FormerKeysName, key.Fingerprint()+".key")
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if found := s.StorageFindings(); len(found) != 1 || found[0].Variable != path {
+		t.Errorf("with a key that others can read: %v", found)
+	}
 	if _, err := ReadKeyFile(filepath.Join(s.DataDir, "no.key")); !errors.Is(err, fault.Usage) {
 		t.Errorf("a missing file: %v", err)
 	}

@@ -45,10 +45,15 @@ func (v *Vault) HoldRing(ctx context.Context, ring *keyring.Ring) error {
 func (v *Vault) checkKeys(ctx context.Context, enter bool) error {
 	ring := v.currentRing()
 	known, err := compareKeysAtOnce(ctx, v.store, ring)
-	if err != nil || ring == nil || !enter || sealing(known) == ring.SealFingerprint() {
+	if err != nil || ring == nil || !enter || sealing(known) != "" && isKnown(known, ring.SealFingerprint()) {
 		return err
 	}
 	return v.store.Write(ctx, v.enterKey)
+}
+
+// isKnown reports whether the database knows a key, in whatever role.
+func isKnown(known []store.EncryptionKey, fingerprint string) bool {
+	return slices.ContainsFunc(known, func(k store.EncryptionKey) bool { return k.Fingerprint == fingerprint })
 }
 
 // enterKey makes the first key of the ring the one that seals, if that can be
@@ -67,13 +72,12 @@ func (v *Vault) enterKey(ctx context.Context, tx store.Tx) error {
 		return err
 	}
 	first := ring.SealFingerprint()
-	isKnown := slices.ContainsFunc(known, func(k store.EncryptionKey) bool { return k.Fingerprint == first })
 	switch former := sealing(known); {
-	case former == "" && isKnown: // entered by a release that did not choose
+	case former == "" && isKnown(known, first): // entered by a release that did not choose
 		return tx.SealWith(ctx, first)
 	case former == "":
 		return v.insertKey(ctx, tx, ring, first, true)
-	case isKnown:
+	case isKnown(known, first):
 		return nil
 	default:
 		return v.takeUp(ctx, tx, ring, former)
