@@ -176,7 +176,9 @@ func (tx Tx) replaceSealedEach(ctx context.Context, t sealedTable, fingerprint s
 }
 
 // replaceSealedAtOnce is for PostgreSQL: one statement for all rows. It waits for
-// no row lock, so that it can not be part of a deadlock.
+// no row lock, so that it can not be part of a deadlock. The planner, which has to
+// guess how long the arrays are, looks each row up by its key; so nothing here may
+// join two lists without an index, which would take the square of their length.
 func (tx Tx) replaceSealedAtOnce(ctx context.Context, t sealedTable, fingerprint string, rows []Resealed) (int64, error) {
 	arrays, former, tokens := make([]any, len(t.key)), make([]string, len(rows)), make([]string, len(rows))
 	casts := make([]string, len(t.key))
@@ -194,17 +196,15 @@ func (tx Tx) replaceSealedAtOnce(ctx context.Context, t sealedTable, fingerprint
 	for i := range rows {
 		former[i], tokens[i] = rows[i].Sealed, rows[i].Token
 	}
-	columns := t.columns("")
 	text := `
-WITH wanted (` + columns + `, former, token) AS (
+WITH wanted (` + t.columns("") + `, former, token) AS (
     SELECT * FROM unnest(` + strings.Join(casts, ", ") + `, ?::text[], ?::text[])
 ), free AS (
-    SELECT ` + t.columns("t.") + ` FROM ` + t.name + ` t JOIN wanted USING (` + columns + `)
+    SELECT ` + t.columns("t.") + `, wanted.former, wanted.token FROM ` + t.name + ` t JOIN wanted USING (` + t.columns("") + `)
     WHERE t.sealed = wanted.former FOR UPDATE OF t SKIP LOCKED
 )
-UPDATE ` + t.name + ` t SET sealed = wanted.token, key_fingerprint = ?
-FROM wanted JOIN free USING (` + columns + `)
-WHERE (` + t.columns("t.") + `) = (` + t.columns("wanted.") + `)`
+UPDATE ` + t.name + ` t SET sealed = free.token, key_fingerprint = ?
+FROM free WHERE (` + t.columns("t.") + `) = (` + t.columns("free.") + `) AND t.sealed = free.former`
 	result, err := tx.hotExec(ctx, text, append(arrays, former, tokens, fingerprint)...)
 	if err != nil {
 		return 0, err
