@@ -7,10 +7,10 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint fmt build bench soak completions
+.PHONY: help run test check lint fmt build bench bench-custody soak completions
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start a server on http://localhost:8082 (ARGS="--listen …")
 	go run . serve $(ARGS)
@@ -33,8 +33,11 @@ build: ## build bin/heartlock: static, without paths, with its version
 bench: ## measure the server against a bare one, in four minutes (ARGS="-quick", "-help")
 	@go run ./pkg/heartlocktest/bench $(ARGS)
 
-soak: ## kill the server 300 times while it writes, load it, and print the figures; some minutes
-	@cd pkg/heartlocktest/soak && go test -count=1 -timeout=60m -run 'Killed|Many' $(ARGS) -soak
+bench-custody: ## rotate the key of up to a million secrets, against the same by hand (ARGS="-help")
+	@go run ./pkg/heartlocktest/bench custody $(ARGS)
+
+soak: ## kill the server while it writes, and rotations, 1500 times, load it, and print the figures; half an hour
+	@cd pkg/heartlocktest/soak && go test -count=1 -timeout=60m -run 'Killed|Many|Misses|WrongKey' $(ARGS) -soak
 
 completions: ## write completions/ anew, after a command or a flag changed
 	@scripts/completions.sh

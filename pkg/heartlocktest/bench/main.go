@@ -8,10 +8,13 @@
 // It needs Linux, whose /proc it reads, and a PostgreSQL server. Everything it
 // starts is gone when it ends, and so are the files.
 //
-// The program has three roles, chosen by its first argument: without one it
+// The program has several roles, chosen by its first argument: without one it
 // conducts the run, as "floor" it is the floor server, as "load" it is the
 // clients. Load and servers are processes of their own, so that no one's garbage
 // collector works for another.
+//
+// With "custody" it measures what is done with all values at once instead: the
+// rotation of the key of up to a million secrets, against the same done by hand.
 package main
 
 import (
@@ -46,6 +49,14 @@ func run(ctx context.Context, args []string) error {
 			return serveFloor(ctx, os.Stdin, os.Stdout)
 		case roleLoad:
 			return serveLoad(os.Stdin, os.Stdout)
+		case roleByHand:
+			return serveByHand(ctx, os.Stdin, os.Stdout)
+		case "custody":
+			o, err := parseCustodyFlags(args[1:], os.Stderr)
+			if err != nil {
+				return err
+			}
+			return conductCustody(ctx, o, os.Stdout, os.Stderr)
 		}
 	}
 	o, err := parseFlags(args, os.Stderr)
@@ -57,8 +68,9 @@ func run(ctx context.Context, args []string) error {
 
 // The roles of the program's child processes.
 const (
-	roleFloor = "floor"
-	roleLoad  = "load"
+	roleFloor  = "floor"
+	roleLoad   = "load"
+	roleByHand = "by-hand"
 )
 
 // options is what the command line asks for.
