@@ -1,0 +1,203 @@
+package backup_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/backup"
+	"github.com/heartlock/heartlock/pkg/fault"
+)
+
+// Files that somebody made who knows the passphrase: everything is authentic,
+// nothing is true.
+
+const phrase = "a long passphrase"
+
+// forged encrypts a stream as a backup, with a cheap passphrase.
+func forged(t *testing.T, content io.Reader, workFactor int) []byte {
+	t.Helper()
+	var file bytes.Buffer
+	to := must(age.NewScryptRecipient(phrase))
+	to.SetWorkFactor(workFactor)
+	encrypted := must(age.Encrypt(&file, to))
+	if _, err := io.Copy(encrypted, content); err != nil {
+		t.Fatal(err)
+	}
+	check(t, encrypted.Close())
+	return file.Bytes()
+}
+
+func zipped(t *testing.T, content io.Reader) io.Reader {
+	t.Helper()
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	if _, err := io.Copy(z, content); err != nil {
+		t.Fatal(err)
+	}
+	check(t, z.Close())
+	return &out
+}
+
+var byPhrase = backup.Opener{Passphrase: func() (api.Value, error) { return api.NewValue(phrase), nil }}
+
+const (
+	head     = `{"format":"heartlock backup","version":1,"created_at":"2027-01-31T12:00:00Z","taken_at":"2027-01-31T12:00:00Z","heartlock":"1","schema_version":2,"engine":"sqlite","keys":[],"carries_keys":false,"tables":[{"name":"a","rows":2},{"name":"b","rows":0}]}`
+	firstRow = `[1,"x"]`
+	nextRow  = `[2,null]`
+)
+
+// lines are those of a right file.
+func lines() []string {
+	sum := sha256.Sum256([]byte(firstRow + "\n" + nextRow + "\n"))
+	none := sha256.Sum256(nil)
+	return []string{
+		head, `{"table":"a","columns":[["id","int"],["name","text"]]}`, firstRow, nextRow,
+		fmt.Sprintf(`{"rows":2,"sha256":"%s"}`, hex.EncodeToString(sum[:])),
+		`{"table":"b","columns":[["id","int"]]}`, fmt.Sprintf(`{"rows":0,"sha256":"%s"}`, hex.EncodeToString(none[:])),
+	}
+}
+
+// ended are lines with a right end.
+func ended(list []string) string {
+	text := strings.Join(list, "\n") + "\n"
+	sum := sha256.Sum256([]byte(text))
+	return text + fmt.Sprintf(`{"sha256":"%s"}`, hex.EncodeToString(sum[:])) + "\n"
+}
+
+func TestForgedFilesAreRefused(t *testing.T) {
+	t.Parallel()
+	change := func(i int, line string) string {
+		list := lines()
+		list[i] = line
+		return ended(list)
+	}
+	swap := func(i, j int) string {
+		list := lines()
+		list[i], list[j] = list[j], list[i]
+		return ended(list)
+	}
+	without := func(i int) string {
+		list := lines()
+		return ended(append(list[:i], list[i+1:]...))
+	}
+	if _, got, err := read(forged(t, zipped(t, strings.NewReader(ended(lines()))), 10), byPhrase); err != nil || len(got) != 2 {
+		t.Fatalf("the right file: %v, %v", got, err)
+	}
+	right := ended(lines())
+	for name, text := range map[string]string{
+		"rows in another order":     swap(2, 3),
+		"tables in another order":   swap(1, 5),
+		"a row less":                without(3),
+		"no end of a table":         without(4),
+		"a table less":              strings.Join(lines()[:5], "\n") + "\n",
+		"another sum of all":        strings.Replace(right, head, strings.Replace(head, "2027-01-31T12:00:00Z", "2027-01-30T12:00:00Z", 1), 1),
+		"no end":                    strings.Join(lines(), "\n") + "\n",
+		"an end without line break": strings.TrimSuffix(right, "\n"),
+		"more after the end":        right + "\n",
+		"a row more":                change(3, nextRow+"\n[3,null]"),
+		"a row of other columns":    change(2, `[1]`),
+		"a row of more columns":     change(2, `[1,"x",2]`),
+		"a row of other kinds":      change(2, `["1","x"]`),
+		"a fraction":                change(2, `[1.5,"x"]`),
+		"a number too large":        change(2, `[9223372036854775808,"x"]`),
+		"two rows in a line":        change(2, `[1,"x"][1,"x"]`),
+		"no JSON":                   change(2, `[1,"x"`),
+		"an unknown kind":           change(1, `{"table":"a","columns":[["id","float"],["name","text"]]}`),
+		"a column twice":            change(1, `{"table":"a","columns":[["id","int"],["id","text"]]}`),
+		"a column with a quote":     change(1, `{"table":"a","columns":[["id","int"],["a\"b","text"]]}`),
+		"an unknown member":         change(1, `{"table":"a","more":1,"columns":[["id","int"],["name","text"]]}`),
+		"a table with a quote":      change(0, strings.Replace(head, `"name":"a"`, `"name":"a; DROP TABLE b"`, 1)),
+		"a table twice":             change(0, strings.Replace(head, `"name":"b"`, `"name":"a"`, 1)),
+		"another format":            change(0, strings.Replace(head, "heartlock backup", "heartlock", 1)),
+		"version 0":                 change(0, strings.Replace(head, `"version":1`, `"version":0`, 1)),
+		"carries keys but has none": change(0, strings.Replace(head, `"carries_keys":false`, `"carries_keys":true`, 1)),
+		"nothing":                   "",
+	} {
+		_, _, err := read(forged(t, zipped(t, strings.NewReader(text)), 10), byPhrase)
+		if !errors.Is(err, fault.Invalid) || !errors.Is(err, backup.ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestANewerFormatIsNamed(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(ended(lines()), `"version":1`, `"version":2,"new":[]`, 1)
+	_, _, err := read(forged(t, zipped(t, strings.NewReader(text)), 10), byPhrase)
+	if !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "newer heartlock") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestOtherLayersAreRefused(t *testing.T) {
+	t.Parallel()
+	right := ended(lines())
+	both, err := io.ReadAll(io.MultiReader(zipped(t, strings.NewReader(right)), zipped(t, strings.NewReader(right))))
+	check(t, err)
+	whole, err := io.ReadAll(zipped(t, strings.NewReader(right)))
+	check(t, err)
+	for name, content := range map[string][]byte{
+		"not compressed":      []byte(right),
+		"two streams":         both,
+		"more after gzip":     append(bytes.Clone(whole), 0),
+		"gzip cut off":        whole[:len(whole)-1],
+		"another sum of gzip": append(bytes.Clone(whole[:len(whole)-8]), 1, 2, 3, 4, 5, 6, 7, 8),
+	} {
+		if _, _, err := read(forged(t, bytes.NewReader(content), 10), byPhrase); !errors.Is(err, backup.ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAFileCanNotAskForEndlessWork(t *testing.T) {
+	t.Parallel()
+	file := forged(t, strings.NewReader(""), 12)
+	file = bytes.Replace(file, []byte(" 12\n"), []byte(" 21\n"), 1)
+	if _, _, err := read(file, byPhrase); !errors.Is(err, backup.ErrDamaged) {
+		t.Errorf("%v", err)
+	}
+}
+
+// endless gives bytes that are all the same.
+type endless struct{ b byte }
+
+func (e endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = e.b
+	}
+	return len(p), nil
+}
+
+func TestABombDoesNotFillTheMemory(t *testing.T) {
+	const size = 1 << 30
+	row := `[` + strings.Repeat(" ", 20) + `1,"x"]` + "\n"
+	for name, content := range map[string]io.Reader{
+		"zeros":      io.LimitReader(endless{0}, size),
+		"a long row": io.MultiReader(strings.NewReader(strings.Join(lines()[:2], "\n")+"\n[1,\""), io.LimitReader(endless{'x'}, size)),
+		"many rows":  io.MultiReader(strings.NewReader(strings.Join(lines()[:2], "\n")+"\n"), strings.NewReader(strings.Repeat(row, 1<<20))),
+	} {
+		file := forged(t, zipped(t, content), 10)
+		runtime.GC()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _, err := read(file, byPhrase)
+		runtime.ReadMemStats(&after)
+		if !errors.Is(err, backup.ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
+			t.Errorf("%s takes %d MiB", name, used>>20)
+		}
+	}
+}
