@@ -40,6 +40,8 @@ type Options struct {
 	OnboardingStatus func(context.Context) (api.OnboardingStatus, error)
 	// Readiness tells whether the server can do its work; an error is why not.
 	Readiness func(context.Context) (api.Readiness, error)
+	// Failed is told every error that a request has ended in; it may be nil.
+	Failed func(error)
 	// Version stands in the served document.
 	Version string
 }
@@ -126,4 +128,7 @@ func (a *API) serveDocument(w http.ResponseWriter, _ *http.Request) {
 // fail answers with an error.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	WriteProblem(w, r, a.log, err)
+	if a.options.Failed != nil {
+		a.options.Failed(err)
+	}
 }

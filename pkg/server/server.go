@@ -28,6 +28,7 @@ import (
 	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/rest"
 	"github.com/heartlock/heartlock/pkg/session"
+	"github.com/heartlock/heartlock/pkg/store"
 	"github.com/heartlock/heartlock/pkg/vault"
 )
 
@@ -62,13 +63,15 @@ type Options struct {
 
 // Server is a running Heartlock. Make one with New, then call Run.
 type Server struct {
-	options  Options
-	log      *slog.Logger
-	config   *config.Server
-	current  atomic.Pointer[running]
-	firstRun sync.Mutex // one first run at a time
-	stopping atomic.Bool
-	reporter *reporter
+	options   Options
+	log       *slog.Logger
+	config    *config.Server
+	current   atomic.Pointer[running]
+	firstRun  sync.Mutex // one first run at a time
+	stopping  atomic.Bool
+	reporter  *reporter
+	soundness soundness
+	damage    chan error // what observe has found; ends the server
 	// watchError is what watchFirstRun, which alone uses it, has logged last.
 	watchError string
 }
@@ -85,7 +88,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, log: o.Log, config: cfg}
+	s := &Server{options: o, log: o.Log, config: cfg, soundness: defaultSoundness(), damage: make(chan error, 1)}
 	s.reporter = newReporter(s)
 	return s, nil
 }
@@ -113,38 +116,49 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, ready func(need
 		}
 		served <- err
 	}()
-	err := s.start(ctx, ready)
+	examined, err := s.start(ctx, ready)
+	var examining sync.WaitGroup
 	if err == nil {
-		s.work(ctx)
+		examining.Go(func() { s.examineDaily(ctx, examined) })
+		err = s.work(ctx)
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && fault.As(cause) == nil {
 			s.log.Info("stopping", "cause", cause.Error())
 		}
 	}
+	cancel(nil)
+	examining.Wait()
 	return errors.Join(err, s.stop(hs, served)) //nolint:contextcheck // ctx has ended; stopping has a time of its own
 }
 
-// start opens the instance and announces it.
-func (s *Server) start(ctx context.Context, ready func(bool, string)) error {
+// start opens the instance and announces it. It reports whether the database
+// file was examined.
+func (s *Server) start(ctx context.Context, ready func(bool, string)) (examined bool, err error) {
 	i, err := s.openPatiently(ctx)
+	if errors.Is(err, store.ErrCorrupt) {
+		return false, damaged(err)
+	}
 	if err != nil {
-		return err
+		return false, err
+	}
+	if examined, err = s.examineFirst(ctx, i.Store); err != nil {
+		return false, errors.Join(err, i.Close())
 	}
 	if err := s.use(i); err != nil {
-		return err
+		return examined, err
 	}
 	done, err := i.Vault.Onboarded(ctx)
 	if err != nil {
-		return err
+		return examined, err
 	}
 	s.reporter.report(ctx)
 	token := ""
 	if open := !done && !s.config.DisableOnboarding; open && needsSetupToken(s.config) {
 		if token, err = writeSetupToken(s.config); err != nil {
-			return fault.Wrap(fault.Internal, err, "The set-up token could not be written to heartlock_data")
+			return examined, fault.Wrap(fault.Internal, err, "The set-up token could not be written to heartlock_data")
 		}
 	}
 	ready(!done, token)
-	return nil
+	return examined, nil
 }
 
 // openPatiently waits for a database that is away, with growing pauses.
@@ -176,7 +190,7 @@ func (s *Server) use(i *Instance) error {
 			SessionSecure: i.Config.Security.SessionCookieSecure, CSRFSecure: i.Config.Security.CSRFCookieSecure,
 			CSRFKeys: csrfKeys, Trusted: i.Config.Security.CSRFTrustedOrigins,
 		},
-		Onboard: s.onboard, OnboardingStatus: s.onboardingStatus, Readiness: s.readiness,
+		Onboard: s.onboard, OnboardingStatus: s.onboardingStatus, Readiness: s.readiness, Failed: s.observe,
 	})
 	if err != nil {
 		return err
@@ -269,8 +283,9 @@ func (s *Server) serveStarting(w http.ResponseWriter, r *http.Request) {
 	starting.ServeHTTP(w, r)
 }
 
-// work does what has to be done from time to time, until ctx ends.
-func (s *Server) work(ctx context.Context) {
+// work does what has to be done from time to time, until ctx ends or the database
+// is found to be damaged, which is the error.
+func (s *Server) work(ctx context.Context) error {
 	maintain, watch, report := time.NewTicker(maintainEvery), time.NewTicker(watchEvery), time.NewTicker(vault.ReportEvery)
 	defer maintain.Stop()
 	defer watch.Stop()
@@ -280,6 +295,7 @@ func (s *Server) work(ctx context.Context) {
 		select {
 		case <-maintain.C:
 			if err := s.current.Load().Vault.Maintain(ctx); err != nil && ctx.Err() == nil {
+				s.observe(err)
 				s.log.Warn("maintenance failed", "error", fault.Detail(err))
 			}
 		case <-watch.C:
@@ -287,8 +303,11 @@ func (s *Server) work(ctx context.Context) {
 			s.reporter.watch(ctx)
 		case <-report.C:
 			s.reporter.report(ctx)
+		case err := <-s.damage:
+			s.log.Error("the database is damaged", "error", fault.Detail(err))
+			return err
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
 }

@@ -92,7 +92,16 @@ func (s *Store) QuickCheck(ctx context.Context) ([]string, error) {
 	if s.engine == PostgreSQL {
 		return nil, nil
 	}
-	rows, err := s.readers.QueryContext(ctx, "PRAGMA quick_check(10)")
+	conn, err := s.readers.Conn(ctx)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	defer func() { _ = conn.Close() }()
+	// What the connection still has in memory would hide what the file has become.
+	if _, err := conn.ExecContext(ctx, "PRAGMA shrink_memory"); err != nil {
+		return nil, wrap(err)
+	}
+	rows, err := conn.QueryContext(ctx, "PRAGMA quick_check(10)")
 	if err != nil {
 		return nil, wrap(err)
 	}
