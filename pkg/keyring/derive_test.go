@@ -1,32 +1,44 @@
-package keyring
+package keyring_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"testing"
+
+	"github.com/heartlock/heartlock/pkg/keyring"
 )
 
-func TestDerivedKeysDiffer(t *testing.T) {
+func TestDerive(t *testing.T) {
 	t.Parallel()
-	k := Generate()
-	derive := func(k Key, purpose, salt string) []byte {
-		t.Helper()
-		out, err := k.Derive(purpose, []byte(salt))
-		if err != nil || len(out) != 32 {
-			t.Fatalf("%d bytes, %v", len(out), err)
-		}
-		return out
+	key, err := keyring.ParseKey("cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=")
+	if err != nil {
+		t.Fatal(err)
 	}
-	first := derive(k, "purpose", "salt")
-	if !bytes.Equal(first, derive(k, "purpose", "salt")) {
-		t.Error("the same is not the same")
+	got := derive(t, key, "a purpose", []byte("salt"))
+	// HKDF-SHA256 by RFC 5869, computed with Python's cryptography.
+	if want := "c1f87d15dbb82b2fdc247e24e4b2fb0fdd32777a18e589444844e4c9cfd5bb9b"; hex.EncodeToString(got) != want {
+		t.Errorf("%x, want %s", got, want)
 	}
-	raw := k.bytes()
-	for what, other := range map[string][]byte{
-		"purpose": derive(k, "another", "salt"), "salt": derive(k, "purpose", "pepper"),
-		"key": derive(Generate(), "purpose", "salt"), "key itself": raw[:],
+	for name, other := range map[string][]byte{
+		"another purpose": derive(t, key, "another purpose", []byte("salt")),
+		"another salt":    derive(t, key, "a purpose", []byte("pepper")),
+		"no salt":         derive(t, key, "a purpose", nil),
+		"another key":     derive(t, keyring.Generate(), "a purpose", []byte("salt")),
 	} {
-		if bytes.Equal(first, other) {
-			t.Errorf("another %s gives the same", what)
+		if len(other) != keyring.DerivedBytes || bytes.Equal(other, got) {
+			t.Errorf("%s gives %x", name, other)
 		}
 	}
+	if _, err := (keyring.Key{}).Derive("a purpose", nil); err == nil {
+		t.Error("something was derived from no key")
+	}
+}
+
+func derive(t *testing.T, k keyring.Key, purpose string, salt []byte) []byte {
+	t.Helper()
+	out, err := k.Derive(purpose, salt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
