@@ -154,3 +154,37 @@ func TestWhatAnEngineSaysOfItself(t *testing.T) {
 		}
 	})
 }
+
+// A database that is open, and whose pages SQLite has in memory, is looked at as
+// it is on the disk.
+func TestQuickCheckLooksAtTheFile(t *testing.T) {
+	t.Parallel()
+	o := freshDatabase(t, store.SQLite)
+	o.Migrations, o.MaxConns = nil, 1
+	s := migrated(t, o)
+	if damage, err := s.QuickCheck(t.Context()); err != nil || len(damage) != 0 {
+		t.Fatalf("damage %q, %v", damage, err)
+	}
+	if err := s.Close(); err != nil { // everything is in the file, nothing in the log beside it
+		t.Fatal(err)
+	}
+	s, err := store.Open(within(t, time.Minute), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if damage, err := s.QuickCheck(t.Context()); err != nil || len(damage) != 0 {
+		t.Fatalf("damage %q, %v", damage, err)
+	}
+	file, err := os.OpenFile(o.Path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() }) // not earlier: it takes the store's locks on the file away
+	if _, err := file.WriteAt([]byte("not a page of a tree"), 5*4096); err != nil {
+		t.Fatal(err)
+	}
+	if damage, err := s.QuickCheck(t.Context()); len(damage) == 0 && !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("damage %q, %v", damage, err)
+	}
+}
