@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,7 +14,6 @@ import (
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/client"
 	"github.com/heartlock/heartlock/pkg/fault"
-	"github.com/heartlock/heartlock/pkg/vault"
 )
 
 const (
@@ -140,15 +138,20 @@ func (r *register) lost(t *testing.T, i *installation, v *server) (lost int) {
 func TestManyClientsWhileRotating(t *testing.T) {
 	parallel(t)
 	eachInstallation(t, rotatedSecrets, func(t *testing.T, i *installation) {
+		bystanders := 5
+		if *soak {
+			bystanders = 100
+		}
+		i.addMass(t, bystanders)
 		servers := []*server{i.serve(t)}
 		if i.postgres != nil {
 			servers = append(servers, i.serve(t))
 		}
 		r := newRegister(rotatedSecrets)
 		start := time.Now()
-		least, batch := time.Duration(0), "100"
+		least := time.Duration(0)
 		if *soak {
-			least, batch = rotationLoad, strconv.Itoa(vault.DefaultBatch)
+			least = rotationLoad
 		}
 		var over atomic.Bool
 		var all sync.WaitGroup
@@ -159,7 +162,7 @@ func TestManyClientsWhileRotating(t *testing.T) {
 		rotations := 0
 		for rotations == 0 || time.Since(start) < least {
 			for _, args := range [][]string{nil, {"--finish"}, nil, {"--undo"}} {
-				args = append([]string{"rotate-key", "--no-backup", "--batch-size", batch}, args...)
+				args = append([]string{"rotate-key", "--no-backup"}, args...)
 				if e := i.run(t, "", args...); e.code != 0 {
 					t.Errorf("%v: exit code %d\n%s", args, e.code, e.err)
 				}

@@ -21,6 +21,7 @@ import (
 	"github.com/heartlock/heartlock/pkg/client"
 	"github.com/heartlock/heartlock/pkg/config"
 	"github.com/heartlock/heartlock/pkg/heartlocktest"
+	"github.com/heartlock/heartlock/pkg/keyring"
 )
 
 // installation is a site that is set up and holds secrets, and the knowledge of
@@ -96,6 +97,28 @@ func (i *installation) fill(t *testing.T, secrets int) {
 	set(t, c, i.present)
 	i.remembered = i.remember(t, c)
 	v.stop(t)
+}
+
+// addMass adds environments of a thousand secrets each, which make a rotation
+// last. No server may be running.
+func (i *installation) addMass(t *testing.T, environments int) {
+	t.Helper()
+	encoded, _ := i.keys(t)
+	key, err := keyring.ParseKey(encoded[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := keyring.NewRing(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := i.data("db.sqlite3")
+	if i.postgres != nil {
+		database = i.databaseURL
+	}
+	if err := (heartlocktest.Mass{Environments: environments, Secrets: 1000, Ring: ring}).Load(t.Context(), database); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // remember makes a project once; asked again it gets the remembered answer.
