@@ -35,3 +35,39 @@ func (q Queries) LatestBackup(ctx context.Context) (*Backup, error) {
 	}
 	return row, nil
 }
+
+// InsertBackup enters a backup that is being made.
+func (tx Tx) InsertBackup(ctx context.Context, row *Backup) error {
+	_, err := tx.db.NewInsert().Model(row).Exec(ctx)
+	return wrap(err)
+}
+
+// UpdateBackup writes the row of a backup anew; fault.NotFound if somebody has
+// given it up.
+func (tx Tx) UpdateBackup(ctx context.Context, row *Backup) error {
+	return affected(tx.db.NewUpdate().Model(row).WherePK().Exec(ctx))
+}
+
+// DeleteBackup removes the row of a backup whose file is gone.
+func (tx Tx) DeleteBackup(ctx context.Context, id string) error {
+	_, err := tx.db.NewDelete().Model((*Backup)(nil)).Where("id = ?", id).Exec(ctx)
+	return wrap(err)
+}
+
+// ScheduledBackups lists those that the schedule made or is making, the newest
+// first.
+func (q Queries) ScheduledBackups(ctx context.Context) ([]Backup, error) {
+	var rows []Backup
+	err := q.db.NewSelect().Model(&rows).Where("b.is_scheduled").OrderExpr("b.taken_at DESC, b.id DESC").Scan(ctx)
+	return rows, wrap(err)
+}
+
+// LockBackups keeps others from entering backups until the transaction ends.
+// SQLite has one writer at a time and needs nothing.
+func (tx Tx) LockBackups(ctx context.Context) error {
+	if tx.engine == SQLite {
+		return nil
+	}
+	_, err := tx.db.ExecContext(ctx, `LOCK TABLE backups IN SHARE ROW EXCLUSIVE MODE`)
+	return wrap(err)
+}

@@ -31,3 +31,6 @@ func (q Queries) Int(query string, args ...any) (n int, err error) {
 	}).QueryRow(query, args...).Scan(&n)
 	return n, err
 }
+
+// NotDumped are the tables that a backup does not hold.
+var NotDumped = notDumped
