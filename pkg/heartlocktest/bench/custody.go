@@ -116,6 +116,7 @@ type custodyResult struct {
 	secrets  int
 	loading  time.Duration
 	rotation []rotationRound
+	serving  serving
 }
 
 // rotationRound is one rotation by Heartlock and one by the floor.
@@ -133,6 +134,10 @@ func (m *mass) measure(ctx context.Context, rounds int, say func(string, ...any)
 		return r, err
 	}
 	r.loading = time.Since(start)
+	var err error
+	if r.serving, err = m.serve(ctx); err != nil {
+		return r, err
+	}
 	for n := range rounds {
 		var one rotationRound
 		if err := m.settle(ctx); err != nil {
