@@ -45,6 +45,8 @@ const (
 	ActionWriteSecret  Action = "secret.write"
 	ActionDeleteSecret Action = "secret.delete"
 
+	ActionRestoreEnvironment Action = "environment.restore" // to a former revision
+
 	ActionListTokens  Action = "token.list"
 	ActionCreateToken Action = "token.create"
 	ActionRevokeToken Action = "token.revoke"
@@ -61,6 +63,9 @@ const (
 	ActionUndoRotation   Action = "key.rotation.undo"
 	ActionFinishRotation Action = "key.rotation.finish"
 	ActionExportKey      Action = "key.export"
+
+	ActionBackup  Action = "instance.backup"
+	ActionRestore Action = "instance.restore"
 )
 
 // What happens to tokens without anyone asking for it. These stand in the audit
@@ -129,6 +134,8 @@ var policy = map[Action]Rule{
 	ActionWriteSecret:  {Role: api.RoleMember, ProtectedRole: api.RoleAdmin, Token: api.AccessWrite},
 	ActionDeleteSecret: {Role: api.RoleMember, ProtectedRole: api.RoleAdmin, Token: api.AccessWrite},
 
+	ActionRestoreEnvironment: {Role: api.RoleMember, ProtectedRole: api.RoleAdmin, Token: api.AccessWrite}, // it writes and deletes
+
 	ActionListTokens:  {Role: api.RoleAdmin},
 	ActionCreateToken: {Role: api.RoleAdmin},
 	ActionRevokeToken: {Role: api.RoleAdmin},
@@ -145,6 +152,9 @@ var policy = map[Action]Rule{
 	ActionUndoRotation:   {LocalOnly: true},
 	ActionFinishRotation: {LocalOnly: true},
 	ActionExportKey:      {LocalOnly: true},
+
+	ActionBackup:  {LocalOnly: true},
+	ActionRestore: {LocalOnly: true},
 }
 
 // RuleFor returns the line of the policy table for an action, for documentation

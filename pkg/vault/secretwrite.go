@@ -20,6 +20,7 @@ type edit struct {
 	comment *string
 	rename  *string
 	remove  bool
+	detail  map[string]string // for the audit event
 }
 
 // effect is what an edit did.
@@ -35,8 +36,9 @@ const (
 // change is an edit carried out on rows, not yet written.
 type change struct {
 	effect effect
-	old    *store.Secret // nil: the key was never there
-	row    store.Secret  // as it shall be
+	old    *store.Secret     // nil: the key was never there
+	row    store.Secret      // as it shall be
+	detail map[string]string // for the audit event
 }
 
 // PutSecret creates a secret or replaces its value. A value and comment equal
@@ -253,6 +255,7 @@ func (v *Vault) plan(ctx context.Context, tx store.Tx, p Principal, view *store.
 		if c.effect == created {
 			c.row.CreatedAt = now
 		}
+		c.detail = e.detail
 		changes[i] = c
 	}
 	return changes, nil
@@ -384,7 +387,7 @@ func write(ctx context.Context, tx store.Tx, changes []change, revision int64) e
 func changeEvents(view *store.EnvironmentView, changes []change) []event {
 	events := make([]event, len(changes))
 	for i, c := range changes {
-		detail := map[string]string{"version": strconv.FormatInt(c.row.Version, 10)}
+		detail := with(c.detail, "version", strconv.FormatInt(c.row.Version, 10))
 		if c.old != nil && c.old.Key != c.row.Key {
 			detail["renamed_from"] = c.old.Key
 		}
