@@ -1,4 +1,4 @@
-// Package dotenv reads .env text: one NAME=value on each line.
+// Package dotenv reads and writes .env text: one NAME=value on each line.
 //
 // # Grammar
 //
@@ -11,8 +11,8 @@
 //	plain text     as it stands, spaces at its end removed. A "#" after a space or
 //	               tab begins a comment. Spaces before the text are kept.
 //	'single'       as it stands
-//	"double"       with \n \r \t \\ \" and \$ for a line break, a carriage return, a
-//	               tab and the characters themselves
+//	"double"       with \n \r \t \\ \" \$ and \` for a line break, a carriage return,
+//	               a tab and the characters themselves
 //
 // After a closing quote only spaces and a comment, with a space before its "#",
 // may follow. Nothing is expanded: $HOME, ${HOME} and `id` are text.
@@ -189,7 +189,7 @@ func unescape(c byte) (plain byte, known bool) {
 		return '\r', true
 	case 't':
 		return '\t', true
-	case '\\', '"', '$':
+	case '\\', '"', '$', '`':
 		return c, true
 	}
 	return 0, false
