@@ -36,7 +36,7 @@ bench: ## measure the server against a bare one, in four minutes (ARGS="-quick",
 bench-custody: ## rotate the key of up to a million secrets, against the same by hand (ARGS="-help")
 	@go run ./pkg/heartlocktest/bench custody $(ARGS)
 
-soak: ## kill the server while it writes, and rotations, 1500 times, load it, and print the figures; half an hour
+soak: ## kill the server while it writes, and rotations, more than 1300 times, load it, and print the figures; half an hour
 	@cd pkg/heartlocktest/soak && go test -count=1 -timeout=60m -run 'Killed|Many|Misses|WrongKey' $(ARGS) -soak
 
 completions: ## write completions/ anew, after a command or a flag changed

@@ -113,7 +113,23 @@ func (r *register) write(ctx context.Context, c *client.Client, s *registered) {
 
 // lost counts the secrets that do not have the last acknowledged value, or one
 // that was sent after it.
-func (r *register) lost(t *testing.T, i *installation, v *server) (lost int) {
+func (r *register) lost(t *testing.T, i *installation, v *server) int {
+	t.Helper()
+	return r.lacks(t, i, v, r.snapshot())
+}
+
+// snapshot is what was acknowledged of each secret at this moment.
+func (r *register) snapshot() []int64 {
+	least := make([]int64, len(r.slots))
+	for n := range r.slots {
+		least[n] = r.slots[n].acknowledged.Load()
+	}
+	return least
+}
+
+// lacks counts the secrets that a server has in an older state than least, or in
+// one that never was.
+func (r *register) lacks(t *testing.T, i *installation, v *server, least []int64) (lost int) {
 	t.Helper()
 	list, err := v.client(t, i.token).Secrets(t.Context(), development, client.ListSecrets{Values: true})
 	if err != nil {
@@ -125,7 +141,7 @@ func (r *register) lost(t *testing.T, i *installation, v *server) (lost int) {
 	}
 	for n := range r.slots {
 		s := &r.slots[n]
-		if got, ok := sequence(s.key, stored[s.key]); !ok || int64(got) < s.acknowledged.Load() || int64(got) > s.attempted.Load() {
+		if got, ok := sequence(s.key, stored[s.key]); !ok || int64(got) < least[n] || int64(got) > s.attempted.Load() {
 			lost++
 		}
 	}
