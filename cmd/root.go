@@ -26,6 +26,8 @@ func serverCommands() []func(*cli) *cobra.Command {
 		newMigrateCommand,
 		newAdminCommand,
 		newGenkeyCommand,
+		newBackupCommand,
+		newRestoreCommand,
 		newRotateKeyCommand,
 		newKeyCommand,
 		newVersionCommand,

@@ -21,3 +21,12 @@ func (k Key) Derive(purpose string, salt []byte) ([]byte, error) {
 	}
 	return hkdf.Key(sha256.New, k.bytes()[:], salt, purpose, DerivedBytes)
 }
+
+// Keys are those of the ring, the first one first, for who derives from them.
+func (r *Ring) Keys() []Key {
+	keys := make([]Key, len(r.fingerprints))
+	for i, fingerprint := range r.fingerprints {
+		keys[i] = newKey(r.sealers[fingerprint])
+	}
+	return keys
+}

@@ -42,3 +42,21 @@ func derive(t *testing.T, k keyring.Key, purpose string, salt []byte) []byte {
 	}
 	return out
 }
+
+func TestARingGivesItsKeys(t *testing.T) {
+	t.Parallel()
+	want := []keyring.Key{keyring.Generate(), keyring.Generate(), keyring.Generate()}
+	ring, err := keyring.NewRing(want[0], want[1:]...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ring.Keys()
+	if len(got) != len(want) {
+		t.Fatalf("%d keys", len(got))
+	}
+	for i := range want {
+		if !got[i].Equal(want[i]) {
+			t.Errorf("key %d is %v, want %v", i, got[i], want[i])
+		}
+	}
+}

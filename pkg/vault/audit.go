@@ -32,7 +32,9 @@ type event struct {
 
 const maxAuditText = 300
 
-func (v *Vault) auditRow(p Principal, e event) store.AuditEvent {
+func (v *Vault) auditRow(p Principal, e event) store.AuditEvent { return auditRowAt(v.micros(), p, e) }
+
+func auditRowAt(at store.Micros, p Principal, e event) store.AuditEvent {
 	if e.outcome == "" {
 		e.outcome = outcomeSuccess
 	}
@@ -45,7 +47,7 @@ func (v *Vault) auditRow(p Principal, e event) store.AuditEvent {
 		detail = string(text)
 	}
 	return store.AuditEvent{
-		At: v.micros(), Actor: storedActor(p.Actor()), Action: string(e.action), Outcome: e.outcome,
+		At: at, Actor: storedActor(p.Actor()), Action: string(e.action), Outcome: e.outcome,
 		ProjectID: e.projectID, EnvironmentName: e.environment, Target: e.target, Detail: detail,
 		IP: addressText(p.Request.IP), UserAgent: clip(p.Request.UserAgent), RequestID: p.Request.ID,
 	}
