@@ -72,6 +72,11 @@ var examples = map[string]example{
 	"PUT " + environment + "secrets/{key}/":    {body: fixedBody(map[string]any{"value": "changed"})},
 	"PATCH " + environment + "secrets/{key}/":  {body: fixedBody(map[string]any{"comment": "changed"})},
 	"DELETE " + environment + "secrets/{key}/": {},
+
+	"GET " + environment + "secrets/{key}/versions/":  {},
+	"POST " + environment + "secrets/{key}/rollback/": {body: fixedBody(map[string]any{"version": 1})},
+	"GET " + environment + "revisions/":               {},
+	"POST " + environment + "restore/":                {body: fixedBody(map[string]any{"revision": 0})},
 }
 
 const environment = "/projects/{project}/environments/{environment}/"

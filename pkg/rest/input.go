@@ -129,6 +129,12 @@ func (f *input) parse(dst reflect.Value, text string) error {
 			return wrong("a whole number from 1")
 		}
 		dst.SetInt(int64(n))
+	case *int64:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return wrong("a whole number from 0")
+		}
+		dst.Set(reflect.ValueOf(&n))
 	case *time.Time:
 		t, ok := api.ParseTime(text)
 		if !ok {

@@ -36,7 +36,7 @@ const (
 // Routes is the route table: every endpoint of the API.
 func Routes() []Route {
 	var table []Route
-	for _, part := range [][]Route{metaRoutes(), accountRoutes(), projectRoutes(), secretRoutes(), tokenRoutes(), adminRoutes()} {
+	for _, part := range [][]Route{metaRoutes(), accountRoutes(), projectRoutes(), secretRoutes(), historyRoutes(), tokenRoutes(), adminRoutes()} {
 		table = append(table, part...)
 	}
 	return table
@@ -285,9 +285,16 @@ func deleteEnvironment(c *call, in environmentRef) (empty, error) {
 
 func listSecrets(c *call, in struct {
 	environmentRef
+	moment
 	Values bool `query:"values" doc:"true adds the values; this is audited."`
 },
 ) (api.SecretList, error) {
+	if err := in.check(in.Values); err != nil {
+		return api.SecretList{}, err
+	}
+	if in.isPast() || in.Deleted {
+		return listFormer(c, in.ref(), in.moment, in.Values)
+	}
 	if c.r.Header.Get("If-None-Match") != "" {
 		revision, err := c.api.vault.EnvironmentRevision(c, c.who, in.ref())
 		if err != nil || c.tag(revisionTag(revision)) {
@@ -318,7 +325,14 @@ func bulk(c *call, in struct {
 	return result, err
 }
 
-func readSecret(c *call, in secretRef) (api.Secret, error) {
+func readSecret(c *call, in struct {
+	secretRef
+	Version int `query:"version" doc:"A former version, also of a deleted secret."`
+},
+) (api.Secret, error) {
+	if in.Version > 0 {
+		return c.api.vault.SecretVersion(c, c.who, in.ref(), int64(in.Version))
+	}
 	s, err := c.api.vault.Secret(c, c.who, in.ref())
 	if err == nil {
 		c.tag(versionTag(s.Version))

@@ -240,6 +240,9 @@ func TestBulkIsAllOrNothing(t *testing.T) {
 			"twice":             {"set": map[string]any{"GOOD": "x"}, "unset": []string{"A", "A"}},
 			"too many":          {"set": many},
 			"too many, dry":     {"set": many, "dry_run": true},
+			"a lone comment":    {"set": map[string]any{"GOOD": "x"}, "comments": map[string]any{"SAME": "x"}},
+			"a comment to drop": {"unset": []string{"SAME"}, "comments": map[string]any{"SAME": "x"}},
+			"a bad comment":     {"set": map[string]any{"GOOD": "x"}, "comments": map[string]any{"GOOD": "\u202e"}},
 		} {
 			answer := r.owner.Call("POST", r.at+"bulk/", bad)
 			if p := answer.WantProblem(400); !strings.HasPrefix(p.Errors[0].Location, "body") {
@@ -252,6 +255,37 @@ func TestBulkIsAllOrNothing(t *testing.T) {
 		delete(many, "MANY_0")
 		if result := bulk(map[string]any{"set": many}); len(result.Created) != api.MaxSecretsPerBulk {
 			t.Errorf("%d created", len(result.Created))
+		}
+	})
+}
+
+// TestBulkSetsComments: a comment is set with its value, stays where none is
+// given, and alone makes a version.
+func TestBulkSetsComments(t *testing.T) {
+	eachRoom(t, func(r *room) {
+		t := r.t
+		bulk := func(set, comments map[string]any) (result api.BulkResult) {
+			t.Helper()
+			r.owner.Call("POST", r.at+"bulk/", map[string]any{"set": set, "comments": comments}).Want(200).Decode(&result)
+			return result
+		}
+		values := map[string]any{"A": "1", "B": "2"}
+		bulk(values, map[string]any{"A": "first"})
+		if again := bulk(values, map[string]any{"A": "first"}); len(again.Unchanged) != 2 {
+			t.Errorf("the same again: %+v", again)
+		}
+		if changed := bulk(values, map[string]any{"B": "second"}); cmp.Diff([]string{"B"}, changed.Updated) != "" {
+			t.Errorf("a new comment: %+v", changed)
+		}
+		bulk(map[string]any{"A": "3"}, nil)
+		var list api.SecretList
+		r.owner.Call("GET", r.at, nil).Want(200).Decode(&list)
+		got := map[string]string{}
+		for _, s := range list.Results {
+			got[s.Key] = fmt.Sprint(s.Comment, " ", s.Version)
+		}
+		if diff := cmp.Diff(map[string]string{"A": "first 2", "B": "second 2"}, got); diff != "" {
+			t.Errorf("comments and versions (-want +got):\n%s", diff)
 		}
 	})
 }
