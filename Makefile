@@ -37,7 +37,7 @@ bench-custody: ## rotate the key of up to a million secrets, against the same by
 	@go run ./pkg/heartlocktest/bench custody $(ARGS)
 
 soak: ## kill the server while it writes, and rotations, more than 1300 times, load it, and print the figures; half an hour
-	@cd pkg/heartlocktest/soak && go test -count=1 -timeout=60m -run 'Killed|Many|Misses|WrongKey' $(ARGS) -soak
+	@cd pkg/heartlocktest/soak && go test -count=1 -timeout=60m -run 'Killed|Many|Misses|WrongKey|DamagedDatabaseFile' $(ARGS) -soak
 
 completions: ## write completions/ anew, after a command or a flag changed
 	@scripts/completions.sh
