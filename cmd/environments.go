@@ -16,7 +16,8 @@ func newEnvironmentsCommand(c *cli) *cobra.Command {
 	group := newGroup("environments", "List, create and delete a project's environments")
 	list := newEnvironmentsListCommand(c, f)
 	group.Long = "Without a command it lists the environments of a project." + exits(clientKinds(fault.NotFound)...)
-	group.AddCommand(list, newEnvironmentsCreateCommand(c, f), newEnvironmentsDeleteCommand(c, f))
+	group.AddCommand(list, newEnvironmentsCreateCommand(c, f), newEnvironmentsDeleteCommand(c, f),
+		newEnvironmentsHistoryCommand(c, f), newEnvironmentsRestoreCommand(c, f))
 	f.register(group.PersistentFlags(), inProject)
 	listByDefault(group, list)
 	return group

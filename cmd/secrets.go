@@ -26,6 +26,8 @@ HEARTLOCK_PROJECT and HEARTLOCK_ENVIRONMENT, or in heartlock.yaml.` + exits()
 		newSecretsSetCommand(c, f),
 		newSecretsListCommand(c, f),
 		newSecretsDeleteCommand(c, f),
+		newSecretsHistoryCommand(c, f),
+		newSecretsRollbackCommand(c, f),
 	)
 	f.register(group.PersistentFlags(), inEnvironment)
 	return group
@@ -33,8 +35,9 @@ HEARTLOCK_PROJECT and HEARTLOCK_ENVIRONMENT, or in heartlock.yaml.` + exits()
 
 func newSecretsGetCommand(c *cli, f *clientFlags) *cobra.Command {
 	var (
-		asJSON bool
-		output string
+		asJSON  bool
+		output  string
+		version int64
 	)
 	cmd := &cobra.Command{
 		Use:   "get KEY",
@@ -54,6 +57,9 @@ that would steer the terminal are spelled out.` + exits(clientKinds(fault.NotFou
 		if asJSON && output != "" {
 			return wrongUse(cmd, "--json and --output are both given; --output takes the bare value.")
 		}
+		if cmd.Flags().Changed("version") && version < 1 {
+			return wrongUse(cmd, "--version must be a whole number from 1.")
+		}
 		return nil
 	}
 	cmd.RunE = c.clientRun(f, func(ctx context.Context, s *session, args []string) error {
@@ -61,7 +67,12 @@ that would steer the terminal are spelled out.` + exits(clientKinds(fault.NotFou
 		if err != nil {
 			return err
 		}
-		secret, err := s.client.Secret(ctx, e, args[0])
+		var secret api.Secret
+		if version > 0 {
+			secret, err = s.client.SecretVersion(ctx, e, args[0], version)
+		} else {
+			secret, err = s.client.Secret(ctx, e, args[0])
+		}
 		switch {
 		case err != nil:
 			return err
@@ -74,6 +85,7 @@ that would steer the terminal are spelled out.` + exits(clientKinds(fault.NotFou
 		}
 	})
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: the value and what is known about it")
+	cmd.Flags().Int64Var(&version, "version", 0, "a former version's `NUMBER`, also of a deleted secret")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write the value to this `FILE`, which only you can read")
 	return cmd
 }

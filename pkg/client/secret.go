@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
@@ -13,6 +14,9 @@ import (
 type ListSecrets struct {
 	Values      bool   // with the values, not only the metadata
 	IfNoneMatch string // the ETag of an earlier answer: nothing is sent again if it still holds
+	// Revision and At, of which one may be set, ask for a former state.
+	Revision *int64
+	At       *time.Time
 }
 
 // Secrets is the state of an environment.
@@ -25,10 +29,11 @@ type Secrets struct {
 // Secrets lists all secrets of an environment. Every value that is read is
 // written to the audit trail.
 func (c *Client) Secrets(ctx context.Context, e Environment, l ListSecrets) (Secrets, error) {
-	r := request{method: http.MethodGet, path: e.path("secrets")}
+	r := request{method: http.MethodGet, path: e.path("secrets"), query: url.Values{}}
 	if l.Values {
-		r.query = url.Values{"values": {"true"}}
+		r.query.Set("values", "true")
 	}
+	past(r.query, l.Revision, l.At)
 	list, a, err := call[api.SecretList](ctx, c, r, withHeader("If-None-Match", l.IfNoneMatch))
 	if err != nil {
 		return Secrets{}, err
