@@ -117,6 +117,7 @@ type custodyResult struct {
 	loading  time.Duration
 	rotation []rotationRound
 	serving  serving
+	backup   custodyBackup
 }
 
 // rotationRound is one rotation by Heartlock and one by the floor.
@@ -155,7 +156,8 @@ func (m *mass) measure(ctx context.Context, rounds int, say func(string, ...any)
 		say("round %d: %s", n+1, one.text(m.size))
 		r.rotation = append(r.rotation, one)
 	}
-	return r, nil
+	r.backup, err = m.backUp(ctx)
+	return r, err
 }
 
 func (o rotationRound) text(size int) string {

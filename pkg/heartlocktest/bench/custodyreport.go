@@ -45,6 +45,12 @@ func reportCustody(results []custodyResult, out io.Writer) error {
 		fmt.Fprintf(&b, "| %s | %d | %.0f ms | %.1f | %.1f | %.2f | %.2f | %.0f |\n", r.engine, r.secrets, v.ready.Seconds()*1000,
 			at(v.list, 50), at(v.list, 95), at(v.one, 50), at(v.one, 95), v.memory)
 	}
+	b.WriteString("\n| database | secrets | backup | MiB | peak MiB | longest write | restore | peak MiB |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
+	for _, r := range results {
+		v := r.backup
+		fmt.Fprintf(&b, "| %s | %d | %.1f s | %.1f | %.0f | %.0f ms | %.1f s | %.0f |\n", r.engine, r.secrets, v.backup.took.Seconds(),
+			float64(v.bytes)/(1<<20), v.backup.peak, v.longestWrite.Seconds()*1000, v.restore.took.Seconds(), v.restore.peak)
+	}
 	fmt.Fprintf(&b, "\nRe-encryption, rows/s to those by hand, at least %.1f: reached by %d of %d.\n", leastOfByHand, len(results)-short, len(results))
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -229,7 +229,7 @@ func TestKilledWhileRotatingBlindly(t *testing.T) {
 		if *soak {
 			kills = 100
 		}
-		span := 400 * time.Millisecond // about as long as a whole rotation takes, adapted as it goes on
+		span := 400 * time.Millisecond // about as long as a command takes, adapted as it goes on
 		done, killed := 0, 0
 		for killed < kills {
 			args := i.nextStep(t)
@@ -244,7 +244,7 @@ func TestKilledWhileRotatingBlindly(t *testing.T) {
 			switch {
 			case err == nil:
 				done++
-				span = max(span, time.Since(start)*5/4)
+				span = (3*span + time.Since(start)) / 4
 				continue
 			case cmd.ProcessState.Exited():
 				t.Fatalf("%s: %v", strings.Join(args, " "), err)
