@@ -35,11 +35,14 @@ type PatchSecret struct {
 	Comment *string `json:"comment,omitzero"`
 }
 
-// BulkRequest changes many secrets of one environment, all or none of them.
+// BulkRequest changes many secrets of one environment, all or none of them. A
+// key of Comments must be one of Set; where it is absent the present comment
+// stays.
 type BulkRequest struct {
-	Set    map[string]Value `json:"set,omitempty"`
-	Unset  []string         `json:"unset,omitempty"`
-	DryRun bool             `json:"dry_run,omitempty"` // only say what would change
+	Set      map[string]Value  `json:"set,omitempty"`
+	Comments map[string]string `json:"comments,omitempty"`
+	Unset    []string          `json:"unset,omitempty"`
+	DryRun   bool              `json:"dry_run,omitempty"` // only say what would change
 }
 
 // BulkResult says what a bulk request changed, by key, in order.

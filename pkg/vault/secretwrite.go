@@ -87,7 +87,7 @@ func (v *Vault) editOne(ctx context.Context, p Principal, a Action, ref SecretRe
 		if err != nil {
 			return err
 		}
-		if problem := checkEdit(e, "path.key", "body.value"); problem != nil {
+		if problem := checkEdit(e, "path.key", "body.value", "body.comment"); problem != nil {
 			return problem
 		}
 		found, err := tx.SecretsByKey(ctx, view.ID, keysOf([]edit{e}))
@@ -176,7 +176,16 @@ func bulkEdits(in api.BulkRequest) ([]edit, error) {
 	var edits []edit
 	for _, key := range slices.Sorted(maps.Keys(in.Set)) {
 		value := in.Set[key]
-		edits = append(edits, edit{key: key, value: &value})
+		e := edit{key: key, value: &value}
+		if comment, given := in.Comments[key]; given {
+			e.comment = &comment
+		}
+		edits = append(edits, e)
+	}
+	for key := range in.Comments {
+		if _, set := in.Set[key]; !set {
+			return nil, fault.InvalidField("body.comments", "names a secret that is not set")
+		}
 	}
 	for i, key := range in.Unset {
 		if _, both := in.Set[key]; both || slices.Contains(in.Unset[:i], key) {
@@ -189,16 +198,16 @@ func bulkEdits(in api.BulkRequest) ([]edit, error) {
 		if e.remove {
 			keyAt = "body.unset"
 		}
-		if err := checkEdit(e, keyAt, "body.set."+e.key); err != nil {
+		if err := checkEdit(e, keyAt, "body.set."+e.key, "body.comments."+e.key); err != nil {
 			return nil, err
 		}
 	}
 	return edits, nil
 }
 
-// checkEdit checks what an edit is made of; keyAt and valueAt are where in the
-// request its key and value stood. valueAt is named only if the key is good.
-func checkEdit(e edit, keyAt, valueAt string) error {
+// checkEdit checks what an edit is made of; keyAt, valueAt and commentAt are where
+// in the request they stood. The latter two are named only if the key is good.
+func checkEdit(e edit, keyAt, valueAt, commentAt string) error {
 	if problem := api.CheckKey(e.key); problem != "" {
 		return fault.InvalidField(keyAt, "a secret's key "+problem)
 	}
@@ -209,7 +218,7 @@ func checkEdit(e edit, keyAt, valueAt string) error {
 	}
 	if e.comment != nil {
 		if problem := api.CheckText(*e.comment); problem != "" {
-			return fault.InvalidField("body.comment", problem)
+			return fault.InvalidField(commentAt, problem)
 		}
 	}
 	return nil
