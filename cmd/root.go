@@ -44,6 +44,7 @@ func secretsCommands() []func(*cli) *cobra.Command {
 		newEnvironmentsCommand,
 		newTokensCommand,
 		newSecretsCommand,
+		newImportCommand,
 	}
 }
 

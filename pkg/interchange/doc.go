@@ -24,6 +24,7 @@ package interchange
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -121,17 +122,21 @@ func (e *Error) Error() string {
 // shownProblems bounds what a person is shown at once.
 const shownProblems = 50
 
-// Fault is the error for the person who named the file.
-func (e *Error) Fault(name string) *fault.Error {
+// Fault turns an error of Read into the one for the person who named the file.
+func Fault(err error, name string) error {
+	var bad *Error
+	if !errors.As(err, &bad) {
+		return err
+	}
 	lines := []string{name + " was not taken:"}
-	for i, p := range e.Problems {
+	for i, p := range bad.Problems {
 		if i == shownProblems {
-			lines = append(lines, fmt.Sprintf("  … and %d more.", len(e.Problems)-i))
+			lines = append(lines, fmt.Sprintf("  … and %d more.", len(bad.Problems)-i))
 			break
 		}
 		lines = append(lines, "  "+p.String())
 	}
-	return fault.Wrap(fault.Invalid, e, strings.Join(lines, "\n"))
+	return fault.Wrap(fault.Invalid, err, strings.Join(lines, "\n"))
 }
 
 // Read reads a file of a source. The error is an [*Error].

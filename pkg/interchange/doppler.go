@@ -53,7 +53,7 @@ func (r *reader) dopplerSecrets(root *node) []Secret {
 			continue
 		}
 		s := Secret{Key: m.name, Value: textValue(computed), Place: m.place()}
-		if note != nil && note.kind == text {
+		if note != nil && note.kind == text && note.text != "" {
 			s.Comment = &note.text
 		}
 		if raw != nil && raw.kind == text && raw.text != computed.text {

@@ -81,7 +81,7 @@ func (r *reader) infisicalSecret(i int, item *node) (Secret, bool) {
 	}
 	var ok bool
 	s.Value, ok = r.scalar(key.place(), key.text, value)
-	if comment := item.get("comment"); comment != nil && comment.kind == text {
+	if comment := item.get("comment"); comment != nil && comment.kind == text && comment.text != "" {
 		s.Comment = &comment.text
 	}
 	r.infisicalNotes(s, item)
