@@ -55,6 +55,14 @@ func readDatabaseURL(l *loader, text string) error {
 	return nil
 }
 
+func readBackupDir(l *loader, text string) error {
+	if err := checkPrintable(text); err != nil {
+		return err
+	}
+	l.server.Backup.Dir = absolute(l.server.Root, text)
+	return nil
+}
+
 // readSecretFallbacks splits at commas and nothing else: keys hold brackets,
 // semicolons and quotes.
 func readSecretFallbacks(l *loader, text string) error {

@@ -20,6 +20,8 @@ func TestRefusedValues(t *testing.T) {
 		"HEARTLOCK_LISTEN":               {"8082", "0.0.0.0", "h:port", "h:99999", "http://h:1", "::1:80", " :80", "a_b!:80"},
 		"HEARTLOCK_APP_URL":              {"h", "//h", "https://u@h", "https://h/x", "https://h/x?y", "https://h?y", "https://h#y", "ftp://h", "https://"},
 		"HEARTLOCK_INVITE_EXPIRY_DAYS":   {"0", "-1", "366", "7.5", "abc"},
+		"HEARTLOCK_BACKUP_INTERVAL":      {"59", "31536001", "24h", "daily"},
+		"HEARTLOCK_BACKUP_KEEP":          {"0", "1001", "all"},
 		"HEARTLOCK_DISABLE_ONBOARDING":   {"t"},
 		"DB_CONN_MAX_AGE":                {"-1", "x", "86401"},
 		"HEARTLOCK_ENCRYPTION_KEY":       {"x", strings.TrimRight(keyA, "="), strings.Repeat("0a", 32), strings.Repeat("A", 43) + "=", keyA + "," + keyA, keyA + ","},

@@ -27,6 +27,8 @@ type Server struct {
 
 	Database      DatabaseURL
 	EncryptionKey EncryptionKey
+	Backup        Backup
+	History       History
 	Security      Security
 	OIDC          OIDC
 	Mail          Mail
@@ -36,6 +38,19 @@ type Server struct {
 
 	settings []Setting // what Settings returns
 	envFile  string    // the .env file that was read; "" when there was none
+}
+
+// History says how much of the history of secrets is kept; 0 keeps all.
+type History struct {
+	Versions int // former versions of a secret
+	Days     int // after a version was replaced or deleted
+}
+
+// Backup is the schedule of the backups that the server makes by itself.
+type Backup struct {
+	Dir      string // absolute; "" when the schedule is off
+	Interval time.Duration
+	Keep     int // how many of its own files the schedule keeps
 }
 
 // Security is transport security, cookies, proxies and origins.

@@ -25,6 +25,8 @@ const (
 	varNosniff           = "SECURE_CONTENT_TYPE_NOSNIFF"
 	varCORSOrigins       = "CORS_ALLOWED_ORIGINS"
 	varCSRFOrigins       = "CSRF_TRUSTED_ORIGINS"
+	varHistoryVersions   = "HEARTLOCK_HISTORY_VERSIONS"
+	varHistoryDays       = "HEARTLOCK_HISTORY_DAYS"
 	varOIDCEnable        = "OIDC_ENABLE"
 	varOIDCClientID      = "OIDC_CLIENT_ID"
 	varOIDCAuthorization = "OIDC_AUTHORIZATION_ENDPOINT"
@@ -153,6 +155,21 @@ func databaseSettings() []Definition {
 			Doc:  "The key that secret values are encrypted with, as `heartlock genkey` prints it; in a comma-separated list the first encrypts and all decrypt; without it the values are lost.",
 			read: readEncryptionKey,
 		},
+		{
+			Name: "HEARTLOCK_BACKUP_DIR", Kind: "directory",
+			Doc:  "Where the server puts a backup of its own accord, encrypted to the encryption key, each time HEARTLOCK_BACKUP_INTERVAL has passed; unset, it makes none.",
+			read: readBackupDir, show: func(s *Server) string { return s.Backup.Dir },
+		},
+		{
+			Name: "HEARTLOCK_BACKUP_INTERVAL", Kind: kindSeconds, Default: "86400",
+			Doc:  "How old the newest backup of the schedule may become before the next is made, in seconds, from 60 to 31536000.",
+			read: integer(60, 31536000, func(l *loader, n int) { l.server.Backup.Interval = time.Duration(n) * time.Second }),
+		},
+		{
+			Name: "HEARTLOCK_BACKUP_KEEP", Kind: kindNumber, Default: "7",
+			Doc:  "How many backups of the schedule are kept, from 1 to 1000; older ones are removed once a newer one was read back.",
+			read: integer(1, 1000, func(l *loader, n int) { l.server.Backup.Keep = n }),
+		},
 	}
 }
 
@@ -224,6 +241,16 @@ func oidcSettings() []Definition {
 		return plainText(func(s *Server) *string { return field(&s.OIDC) })
 	}
 	return []Definition{
+		{
+			Name: varHistoryVersions, Kind: kindNumber, Default: "0",
+			Doc:  "How many former versions of a secret are kept; 0 keeps all. The present value is no history.",
+			read: integer(0, 1_000_000, func(l *loader, n int) { l.server.History.Versions = n }),
+		},
+		{
+			Name: varHistoryDays, Kind: kindNumber, Default: "0",
+			Doc:  "How many days a former version is kept after it was replaced or deleted; 0 keeps it for ever.",
+			read: integer(0, 36_500, func(l *loader, n int) { l.server.History.Days = n }),
+		},
 		{
 			Name: varOIDCEnable, Kind: kindBool, Managed: "oidc.enable",
 			Doc:  "Switches single sign-on off (False); when unset, it is on as soon as the client ID and the three endpoints are set.",

@@ -113,6 +113,9 @@ func (e *examination) exported(state vault.KeyState) {
 // backups finds out whether the latest one is too old.
 func (e *examination) backups(state vault.KeyState) {
 	allowed, how := oldestBackup, "Make one with `heartlock backup FILE`, or have the server make them with HEARTLOCK_BACKUP_DIR."
+	if plan := e.config.Backup; plan.Dir != "" {
+		allowed, how = plan.Interval+vault.ClaimLife, "The server makes them by itself: see in its log why it did not."
+	}
 	switch {
 	case state.LatestBackup == nil:
 		e.found(Warning, subjectBackups, "No backup was made yet. "+how)

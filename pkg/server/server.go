@@ -70,6 +70,7 @@ type Server struct {
 	firstRun  sync.Mutex // one first run at a time
 	stopping  atomic.Bool
 	reporter  *reporter
+	backups   *scheduler
 	soundness soundness
 	damage    chan error // what observe has found; ends the server
 	// watchError is what watchFirstRun, which alone uses it, has logged last.
@@ -90,6 +91,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{options: o, log: o.Log, config: cfg, soundness: defaultSoundness(), damage: make(chan error, 1)}
 	s.reporter = newReporter(s)
+	s.backups = &scheduler{server: s}
 	return s, nil
 }
 
@@ -290,6 +292,9 @@ func (s *Server) work(ctx context.Context) error {
 	defer maintain.Stop()
 	defer watch.Stop()
 	defer report.Stop()
+	schedule := time.NewTicker(scheduleEvery)
+	defer schedule.Stop()
+	s.backups.tick(ctx)
 	waiting := true // for the first run, which may be finished by another process
 	for {
 		select {
@@ -303,6 +308,8 @@ func (s *Server) work(ctx context.Context) error {
 			s.reporter.watch(ctx)
 		case <-report.C:
 			s.reporter.report(ctx)
+		case <-schedule.C:
+			s.backups.tick(ctx)
 		case err := <-s.damage:
 			s.log.Error("the database is damaged", "error", fault.Detail(err))
 			return err
