@@ -75,6 +75,7 @@ type Store struct {
 	writes     *bun.DB     // bun on writer
 	writing    *statements // prepared on writer
 	turn       *semaphore.Weighted
+	busy       time.Duration // SQLite: how long a write waits for another process
 	migrations []migrations.Migration
 	inStep     func(version int) // called in a migration's transaction; for tests
 }
@@ -108,7 +109,7 @@ func (o *Options) chooseMigrations() (err error) {
 
 // newStore puts the parts together; dialect must be of the same engine.
 func newStore(o Options, readers, writer *sql.DB, dialect func() schema.Dialect) *Store {
-	s := &Store{readers: readers, writer: writer, migrations: o.Migrations}
+	s := &Store{readers: readers, writer: writer, migrations: o.Migrations, busy: o.BusyTimeout}
 	reads := bun.NewDB(readers, dialect())
 	s.writes = reads
 	if writer != readers {

@@ -180,9 +180,10 @@ func (v *Vault) UpdateEnvironment(ctx context.Context, p Principal, ref Environm
 	return answer, err
 }
 
-// DeleteEnvironment removes an environment and its secrets.
+// DeleteEnvironment removes an environment and its secrets, also from the files
+// of the database (see [store.Store.EraseTraces]).
 func (v *Vault) DeleteEnvironment(ctx context.Context, p Principal, ref EnvironmentRef) error {
-	return v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
+	err := v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		view, err := v.environment(ctx, tx.Queries, p, ActionDeleteEnvironment, ref)
 		if err != nil {
 			return err
@@ -192,6 +193,10 @@ func (v *Vault) DeleteEnvironment(ctx context.Context, p Principal, ref Environm
 		}
 		return v.record(ctx, tx, p, event{action: ActionDeleteEnvironment, projectID: view.ProjectID, environment: view.Slug, target: view.Slug})
 	})
+	if err == nil {
+		v.eraseTraces(ctx)
+	}
+	return err
 }
 
 func apiEnvironment(row *store.Environment) api.Environment {

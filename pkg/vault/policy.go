@@ -68,11 +68,13 @@ const (
 	ActionRestore Action = "instance.restore"
 )
 
-// What happens to tokens without anyone asking for it. These stand in the audit
+// What happens without anyone asking for it. These stand in the audit
 // trail only: nobody can ask for them, so the policy does not know them.
 const (
 	ActionUseToken    = "token.use"
 	ActionExposeToken = "token.expose"
+	// ActionPruneHistory removes former versions that have had their time.
+	ActionPruneHistory = "environment.history.prune"
 )
 
 // Rule is one line of the policy table.

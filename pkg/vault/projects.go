@@ -155,9 +155,10 @@ func changed(fields ...string) map[string]string {
 	return detail
 }
 
-// DeleteProject removes a project with everything in it. Its audit trail stays.
+// DeleteProject removes a project with everything in it, also from the files of
+// the database (see [store.Store.EraseTraces]). Its audit trail stays.
 func (v *Vault) DeleteProject(ctx context.Context, p Principal, ref string) error {
-	return v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
+	err := v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		view, err := v.project(ctx, tx.Queries, p, ActionDeleteProject, ref)
 		if err != nil {
 			return err
@@ -167,6 +168,10 @@ func (v *Vault) DeleteProject(ctx context.Context, p Principal, ref string) erro
 		}
 		return v.record(ctx, tx, p, event{action: ActionDeleteProject, projectID: view.ID, target: view.Slug})
 	})
+	if err == nil {
+		v.eraseTraces(ctx)
+	}
+	return err
 }
 
 // nameAndSlug checks both, and makes the slug from the name if it is empty.

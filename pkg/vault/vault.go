@@ -26,6 +26,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +51,8 @@ type Options struct {
 	// SessionKeys are the keys under which the digests of session tokens are
 	// made; the first is used for new ones. At least one.
 	SessionKeys [][]byte
+	// Retention says how long Maintain leaves former versions of secrets.
+	Retention Retention
 	// SSOEnabled is told to callers who ask who they are.
 	SSOEnabled bool
 	// Now is the clock; nil is time.Now.
@@ -64,6 +67,7 @@ type Vault struct {
 	ring        atomic.Pointer[keyring.Ring]
 	sessionKeys [][]byte
 	ssoEnabled  bool
+	retention   Retention
 	now         func() time.Time
 	hasher      *hasher
 	onboarded   atomic.Bool // once true it stays so; false means: look
@@ -74,7 +78,7 @@ type Vault struct {
 func New(ctx context.Context, o Options) (*Vault, error) {
 	v := &Vault{
 		store: o.Store, recorder: o.Recorder,
-		sessionKeys: o.SessionKeys, ssoEnabled: o.SSOEnabled, now: o.Now, hasher: newHasher(),
+		sessionKeys: o.SessionKeys, ssoEnabled: o.SSOEnabled, retention: o.Retention, now: o.Now, hasher: newHasher(),
 	}
 	v.ring.Store(o.Ring)
 	if v.now == nil {
@@ -118,9 +122,14 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 // timeOf is the optional stored time as the API gives it.
 func timeOf(m *store.Micros) *time.Time { return store.OptionalTime(m) }
 
-// Maintain removes what has run out: sessions and remembered answers. It is
-// safe to run on any number of servers at the same time.
+// Maintain removes what has run out: sessions, remembered answers, and former
+// versions of secrets by the rule of retention. It is safe to run on any number
+// of servers at the same time.
 func (v *Vault) Maintain(ctx context.Context) error {
+	return errors.Join(v.removeExpired(ctx), v.pruneHistory(ctx))
+}
+
+func (v *Vault) removeExpired(ctx context.Context) error {
 	now := v.now()
 	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		if err := tx.DeleteExpiredSessions(ctx, store.MicrosOf(now), store.MicrosOf(now.Add(-sessionIdle))); err != nil {

@@ -1,0 +1,113 @@
+package vault_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/store"
+	"github.com/heartlock/heartlock/pkg/vault"
+)
+
+// text is n characters that no other text has.
+func text(n, number int) string {
+	return strings.Repeat(fmt.Sprintf("value %d ", number), n/8)[:n]
+}
+
+// plant makes secrets of many sizes in an environment, with former versions,
+// renamed, deleted and brought back ones.
+func (h *house) plant(t *testing.T, e vault.EnvironmentRef) {
+	t.Helper()
+	sizes := []int{40, 700, 2100, 3000, 9000, 33_000, 60 << 10}
+	number := 0
+	for round := range 3 {
+		for i, size := range sizes {
+			for copies := range 4 {
+				number++
+				value := api.NewValue(text(size-round*17, number))
+				_, _, err := h.PutSecret(t.Context(), h.ann, in(e, fmt.Sprintf("K%d_%d", i, copies)), api.PutSecret{Value: &value}, vault.Match{})
+				must(0, err)
+			}
+		}
+	}
+	must(h.PatchSecret(t.Context(), h.ann, in(e, "K6_0"), api.PatchSecret{Key: ptr("RENAMED")}, vault.Match{}))
+	must(0, h.DeleteSecret(t.Context(), h.ann, in(e, "K5_1"), vault.Match{}))
+}
+
+// sealedTexts are the ciphertexts of an environment, of all versions.
+func (h *house) sealedTexts(t *testing.T, e api.Environment) (texts []string) {
+	t.Helper()
+	for _, query := range []string{
+		"SELECT sealed FROM secrets WHERE sealed IS NOT NULL AND environment_id = '" + e.ID + "'",
+		"SELECT v.sealed FROM secret_versions v JOIN secrets s ON s.id = v.secret_id WHERE v.sealed IS NOT NULL AND s.environment_id = '" + e.ID + "'",
+	} {
+		rows := must(h.sql.QueryContext(t.Context(), query))
+		for rows.Next() {
+			var sealed string
+			must(0, rows.Scan(&sealed))
+			texts = append(texts, sealed)
+		}
+		must(0, rows.Err())
+		must(0, rows.Close())
+	}
+	return texts
+}
+
+// found counts the pieces of ciphertexts that are in the files of the database.
+func (h *house) found(t *testing.T, sealed []string) (pieces int) {
+	t.Helper()
+	const piece = 32
+	wanted := map[string]bool{}
+	for _, s := range sealed {
+		for i := 20; i+piece <= len(s); i += 256 {
+			wanted[s[i:i+piece]] = true
+		}
+	}
+	for _, suffix := range []string{"", "-wal"} {
+		data, err := os.ReadFile(h.options.Path + suffix)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		for i := 0; i+piece <= len(data); i++ {
+			if wanted[string(data[i:i+piece])] {
+				pieces++
+			}
+		}
+		_ = bytes.MinRead
+	}
+	return pieces
+}
+
+// TestDeletedValuesAreInNoFile plants values, changes them, and deletes the
+// environment or the project: nothing of a ciphertext may be left in the file of
+// the database or in its log, while the server runs on.
+func TestDeletedValuesAreInNoFile(t *testing.T) {
+	t.Parallel()
+	for what, remove := range map[string]func(t *testing.T, h *house){
+		"environment": func(t *testing.T, h *house) { must(0, h.DeleteEnvironment(t.Context(), h.ann, development)) },
+		"project":     func(t *testing.T, h *house) { must(0, h.DeleteProject(t.Context(), h.ann, "shop")) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			eachHouse(t, func(t *testing.T, h *house) {
+				if h.options.Engine != store.SQLite {
+					return // there the server's VACUUM does it
+				}
+				h.plant(t, development)
+				sealed := h.sealedTexts(t, must(h.Environment(t.Context(), h.ann, development)))
+				if h.found(t, sealed) == 0 {
+					t.Fatal("the ciphertexts are not found even before they are deleted")
+				}
+				remove(t, h)
+				if n := h.found(t, sealed); n != 0 {
+					t.Errorf("%d pieces of deleted ciphertexts are left in the files", n)
+				}
+				_ = slices.Max(sealed)
+			})
+		})
+	}
+}
