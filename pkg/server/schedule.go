@@ -103,6 +103,9 @@ type ScheduledBackup struct {
 // it was opened, the files that the schedule made before are removed but for as
 // many as the settings keep; others are never touched.
 func (i *Instance) BackupIfDue(ctx context.Context, version string) (*ScheduledBackup, error) {
+	if done, err := i.Vault.Onboarded(ctx); err != nil || !done {
+		return nil, err // there is nothing to back up
+	}
 	plan := i.Config.Backup
 	run, err := i.Vault.ClaimBackup(ctx, vault.Local(), vault.BackupSchedule{Host: hostName(), Dir: plan.Dir, Interval: plan.Interval, Keep: plan.Keep})
 	if err != nil || run == nil {
