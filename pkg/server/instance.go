@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/heartlock/heartlock/pkg/config"
 	"github.com/heartlock/heartlock/pkg/fault"
@@ -94,6 +95,7 @@ func (i *Instance) open(ctx context.Context, migrate, newKey bool, log *slog.Log
 	i.Vault, err = vault.New(ctx, vault.Options{
 		Store: i.Store, Recorder: i.recorder, Ring: ring, RingIsNew: newKey,
 		SessionKeys: sessionKeys, SSOEnabled: i.Config.OIDC.Enabled,
+		Retention: vault.Retention{Versions: i.Config.History.Versions, Age: time.Duration(i.Config.History.Days) * 24 * time.Hour},
 	})
 	if err != nil {
 		i.recorder.Close()

@@ -95,7 +95,7 @@ func sqliteDSNs(o Options) (writer, reader string, err error) {
 		"_defensive":    {"1"}, // no statement can corrupt the file
 		"_error_rc":     {"1"}, // no unrelated text in errors
 		"_pragma": {
-			"secure_delete(FAST)", // overwrite what is deleted where that costs no extra write
+			"secure_delete(1)", // overwrite what is deleted, also in pages that are freed
 			"trusted_schema(0)",
 			fmt.Sprintf("journal_size_limit(%d)", walSizeLimit),
 		},

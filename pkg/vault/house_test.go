@@ -37,6 +37,8 @@ type place struct {
 	sql     *sql.DB // beside the store, for what no operation does
 	ring    *keyring.Ring
 	now     func() time.Time
+
+	retention vault.Retention
 }
 
 // eachPlace runs test with an empty, migrated database on either engine.
@@ -98,7 +100,7 @@ func (p *place) vault(t *testing.T, r *keyring.Ring) (*vault.Vault, error) {
 	recorder := store.NewRecorder(p.store)
 	t.Cleanup(recorder.Close)
 	return vault.New(t.Context(), vault.Options{
-		Store: p.store, Recorder: recorder, Ring: r, SessionKeys: [][]byte{[]byte("a session key")}, Now: p.now,
+		Store: p.store, Recorder: recorder, Ring: r, SessionKeys: [][]byte{[]byte("a session key")}, Now: p.now, Retention: p.retention,
 	})
 }
 
