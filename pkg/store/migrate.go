@@ -86,7 +86,10 @@ func (s *Store) Pending(ctx context.Context) ([]migrations.Migration, error) {
 // Migrate takes the steps that are pending and returns those that it took. Any
 // number of processes may do so at once: one takes a step, the others wait for
 // as long as ctx allows. Each step happens wholly or not at all. It refuses what
-// Pending refuses, before it touches anything.
+// Pending refuses, before it touches anything. A SQLite file that holds something
+// is copied beside itself before the first step, with the end
+// .before-STEP-TIME; the newest two copies are kept, and without a copy nothing is
+// migrated.
 func (s *Store) Migrate(ctx context.Context) ([]migrations.Migration, error) {
 	var done []migrations.Migration
 	for {
@@ -94,7 +97,7 @@ func (s *Store) Migrate(ctx context.Context) ([]migrations.Migration, error) {
 		if err != nil || len(pending) == 0 {
 			return done, err
 		}
-		step, err := s.stepUp(ctx)
+		step, err := s.stepUp(ctx, len(done) == 0)
 		if err != nil {
 			return done, err
 		}
@@ -104,8 +107,9 @@ func (s *Store) Migrate(ctx context.Context) ([]migrations.Migration, error) {
 	}
 }
 
-// stepUp takes the first pending step; nil means that another process did.
-func (s *Store) stepUp(ctx context.Context) (*migrations.Migration, error) {
+// stepUp takes the first pending step, on SQLite after a copy was made if that is
+// asked for; nil means that another process did.
+func (s *Store) stepUp(ctx context.Context, copyFirst bool) (*migrations.Migration, error) {
 	var taken *migrations.Migration
 	err := s.inMigration(ctx, func(tx *sql.Tx) error {
 		pending, err := s.pending(ctx, tx)
@@ -113,6 +117,11 @@ func (s *Store) stepUp(ctx context.Context) (*migrations.Migration, error) {
 			return err
 		}
 		step := pending[0]
+		if copyFirst {
+			if err := s.keepCopy(ctx, step); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.ExecContext(ctx, createMigrationsTable); err != nil {
 			return err
 		}
