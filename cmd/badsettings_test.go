@@ -38,6 +38,8 @@ func badSettings() map[string][]string {
 		"HEARTLOCK_APP_URL":              {"h", "//h", "https://" + leak + "@h", "https://h/path", "https://h/x?y", "ftp://h", "https://"},
 		"HEARTLOCK_DISABLE_ONBOARDING":   {"t"},
 		"HEARTLOCK_INVITE_EXPIRY_DAYS":   {"0", "-1", "366", "7.5", "abc"},
+		"HEARTLOCK_HISTORY_VERSIONS":     {"-1", "1000001", "all", "2.5"},
+		"HEARTLOCK_HISTORY_DAYS":         {"-1", "36501", "30d", "never"},
 		"HEARTLOCK_BACKUP_INTERVAL":      {"59", "31536001", "24h", "daily"},
 		"HEARTLOCK_BACKUP_KEEP":          {"0", "1001", "all"},
 		"DB_CONN_MAX_AGE":                {"-1", "6.5", "abc", "１０"},

@@ -20,6 +20,8 @@ func TestRefusedValues(t *testing.T) {
 		"HEARTLOCK_LISTEN":               {"8082", "0.0.0.0", "h:port", "h:99999", "http://h:1", "::1:80", " :80", "a_b!:80"},
 		"HEARTLOCK_APP_URL":              {"h", "//h", "https://u@h", "https://h/x", "https://h/x?y", "https://h?y", "https://h#y", "ftp://h", "https://"},
 		"HEARTLOCK_INVITE_EXPIRY_DAYS":   {"0", "-1", "366", "7.5", "abc"},
+		"HEARTLOCK_HISTORY_VERSIONS":     {"-1", "1000001", "all", "2.5"},
+		"HEARTLOCK_HISTORY_DAYS":         {"-1", "36501", "30d", "never"},
 		"HEARTLOCK_BACKUP_INTERVAL":      {"59", "31536001", "24h", "daily"},
 		"HEARTLOCK_BACKUP_KEEP":          {"0", "1001", "all"},
 		"HEARTLOCK_DISABLE_ONBOARDING":   {"t"},

@@ -156,6 +156,16 @@ func databaseSettings() []Definition {
 			read: readEncryptionKey,
 		},
 		{
+			Name: varHistoryVersions, Kind: kindNumber, Default: "0",
+			Doc:  "How many former versions of each secret are kept; 0 keeps all; the present value is never removed, and a deleted secret can be brought back until its last value goes.",
+			read: integer(0, 1_000_000, func(l *loader, n int) { l.server.History.Versions = n }),
+		},
+		{
+			Name: varHistoryDays, Kind: kindNumber, Default: "0",
+			Doc:  "How many days a former version is kept after it was replaced or deleted; 0 keeps it for ever.",
+			read: integer(0, 36_500, func(l *loader, n int) { l.server.History.Days = n }),
+		},
+		{
 			Name: "HEARTLOCK_BACKUP_DIR", Kind: "directory",
 			Doc:  "Where the server puts a backup of its own accord, encrypted to the encryption key, each time HEARTLOCK_BACKUP_INTERVAL has passed; unset, it makes none.",
 			read: readBackupDir, show: func(s *Server) string { return s.Backup.Dir },
@@ -241,16 +251,6 @@ func oidcSettings() []Definition {
 		return plainText(func(s *Server) *string { return field(&s.OIDC) })
 	}
 	return []Definition{
-		{
-			Name: varHistoryVersions, Kind: kindNumber, Default: "0",
-			Doc:  "How many former versions of a secret are kept; 0 keeps all. The present value is no history.",
-			read: integer(0, 1_000_000, func(l *loader, n int) { l.server.History.Versions = n }),
-		},
-		{
-			Name: varHistoryDays, Kind: kindNumber, Default: "0",
-			Doc:  "How many days a former version is kept after it was replaced or deleted; 0 keeps it for ever.",
-			read: integer(0, 36_500, func(l *loader, n int) { l.server.History.Days = n }),
-		},
 		{
 			Name: varOIDCEnable, Kind: kindBool, Managed: "oidc.enable",
 			Doc:  "Switches single sign-on off (False); when unset, it is on as soon as the client ID and the three endpoints are set.",
