@@ -5,7 +5,7 @@ import "strings"
 // doppler reads
 //   - `doppler secrets download --no-file --format json`: {"KEY": "value"};
 //   - `doppler secrets --json`: {"KEY": {"computed": "value", "raw": …, "note": …}};
-//   - what the API answers: the same below "secrets";
+//   - what the API answers: the same below "secrets", beside "success";
 //   - `--format env`: KEY="value".
 //
 // The computed value is taken, in which references to other secrets are resolved.
@@ -17,8 +17,8 @@ func (r *reader) doppler(data []byte) *File {
 	if root == nil {
 		return nil
 	}
-	if root.kind == object && len(root.members) == 1 && root.members[0].name == "secrets" && isObject(root.members[0].value) {
-		root = root.members[0].value
+	if secrets := root.get("secrets"); secrets != nil && isObject(secrets) && isDopplerAnswer(root) {
+		root = secrets
 	}
 	switch {
 	case root.kind != object:
@@ -29,6 +29,13 @@ func (r *reader) doppler(data []byte) *File {
 	default:
 		return &File{Form: "Doppler's JSON download", Groups: groupOf(r.withoutDopplersOwn(r.flat(root)))}
 	}
+}
+
+// isDopplerAnswer reports whether an object is an answer of Doppler's API, which
+// has nothing but "secrets" and, in some versions, "success".
+func isDopplerAnswer(root *node) bool {
+	success := root.get("success")
+	return len(root.members) == 1 || len(root.members) == 2 && success != nil && success.kind == truth
 }
 
 func (r *reader) dopplerText(data []byte) *File {

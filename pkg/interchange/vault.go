@@ -33,6 +33,7 @@ func (r *reader) vault(data []byte) *File {
 	case len(root.members) > 0 && root.all(isObject):
 		file := &File{Form: "a tree of paths from Vault"}
 		r.tree(file, nil, root)
+		r.refuseMasked(file)
 		return file
 	}
 	return &File{Form: "the data of one path of Vault", Groups: groupOf(r.flat(root))}
@@ -81,4 +82,19 @@ func (r *reader) tree(file *File, path []string, n *node) {
 	secrets := r.flat(n)
 	name := strings.Trim(strings.Join(path, "/"), "/")
 	file.Groups = append(file.Groups, Group{Name: name, Secrets: secrets})
+}
+
+// refuseMasked turns away a tree in which every value is stars: vkv writes them
+// instead of the values unless it is told to show these.
+func (r *reader) refuseMasked(file *File) {
+	for _, g := range file.Groups {
+		for _, s := range g.Secrets {
+			if s.Value.Len() == 0 || strings.Trim(s.Value.Reveal(), "*") != "" {
+				return
+			}
+		}
+	}
+	if len(file.Groups) > 0 {
+		r.problem("", "", "Every value is masked with stars. With --show-values vkv writes the values themselves.")
+	}
 }
