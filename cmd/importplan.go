@@ -97,11 +97,15 @@ func (s *session) importTargets(ctx context.Context, o importOptions, file *inte
 	return mergeTargets(project, file, to)
 }
 
+// sourceEnvironmentVariable is the source of an environment that the variable
+// names: for this run, like a flag, and not as a default for a directory.
+const sourceEnvironmentVariable = "HEARTLOCK_ENVIRONMENT"
+
 // sameNames puts each of several environments into the one of the same name. It
 // does not, if the person has named one.
 func (s *session) sameNames(file *interchange.File) (map[string]string, error) {
 	named := s.settings.Environment
-	if s.flags.environment != "" || named.Text != "" && named.Source == "HEARTLOCK_ENVIRONMENT" {
+	if s.flags.environment != "" || named.Text != "" && named.Source == sourceEnvironmentVariable {
 		return nil, fault.Newf(fault.Usage, "The file has %s, and %s names one environment. Say by --map which goes where, such as --map %s=%s.",
 			groupNames(file), named.Source, file.Groups[0].Name, named.Text)
 	}

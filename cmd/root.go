@@ -45,6 +45,7 @@ func secretsCommands() []func(*cli) *cobra.Command {
 		newTokensCommand,
 		newSecretsCommand,
 		newImportCommand,
+		newExportCommand,
 	}
 }
 
