@@ -42,7 +42,14 @@ func listFormer(c *call, ref vault.EnvironmentRef, m moment, values bool) (api.S
 	if m.Deleted {
 		return c.api.vault.DeletedSecrets(c, c.who, ref)
 	}
-	list, err := c.api.vault.SecretsAt(c, c.who, ref, vault.Moment{Revision: m.Revision, At: m.At}, values)
+	moment := vault.Moment{Revision: m.Revision, At: m.At}
+	if c.r.Header.Get("If-None-Match") != "" {
+		revision, err := c.api.vault.RevisionAt(c, c.who, ref, moment)
+		if err != nil || c.tag(revisionTag(revision)) {
+			return api.SecretList{}, err
+		}
+	}
+	list, err := c.api.vault.SecretsAt(c, c.who, ref, moment, values)
 	if err == nil {
 		c.tag(revisionTag(list.Revision))
 	}

@@ -30,12 +30,21 @@ SELECT ` + versionColumns + ` FROM secret_versions v WHERE v.secret_id = ? AND v
 	oneVersion = `
 SELECT ` + versionColumns + ` FROM secret_versions v WHERE v.secret_id = ? AND v.version = ?`
 
+	// createdAt is when the secret that a version is of was created, or brought back
+	// after it had been deleted, last before that version.
+	createdAt = `
+CASE WHEN s.created_at <= v.updated_at THEN s.created_at ELSE (
+    SELECT MIN(c.updated_at) FROM secret_versions c
+    WHERE c.secret_id = v.secret_id AND c.version <= v.version AND c.version > COALESCE((
+        SELECT MAX(d.version) FROM secret_versions d
+        WHERE d.secret_id = v.secret_id AND d.version < v.version AND d.sealed IS NULL), 0)) END`
+
 	// The version of a secret at a revision is the one after which the next one
 	// came later. There is no gap between versions but at the old end.
 	stateAt = secretsIn + `
 SELECT ` + newestAsVersion + `, s.created_at FROM secret s WHERE s.sealed IS NOT NULL AND s.revision <= ?
 UNION ALL
-SELECT ` + versionColumns + `, s.created_at FROM secret s JOIN secret_versions v ON v.secret_id = s.id
+SELECT ` + versionColumns + `, ` + createdAt + ` FROM secret s JOIN secret_versions v ON v.secret_id = s.id
 WHERE s.revision > ? AND v.revision <= ? AND v.sealed IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM secret_versions w WHERE w.secret_id = v.secret_id AND w.version = v.version + 1 AND w.revision <= ?)
 ORDER BY 3`
@@ -54,13 +63,15 @@ SELECT x.*, p.version IS NOT NULL, COALESCE(p.key, ''), p.sealed IS NOT NULL FRO
     UNION ALL
     SELECT ` + versionColumns + ` FROM secret s JOIN secret_versions v ON v.secret_id = s.id WHERE v.revision >= ? AND v.revision < ?
 ) x LEFT JOIN secret_versions p ON p.secret_id = x.id AND p.version = x.version - 1
-ORDER BY x.revision DESC, x.key`
+ORDER BY x.revision DESC, x.key LIMIT ?`
 
 	deletedSecrets = secretColumns + `
 WHERE s.environment_id = ? AND s.sealed IS NULL
   AND EXISTS (SELECT 1 FROM secret_versions v WHERE v.secret_id = s.id AND v.sealed IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM secrets l WHERE l.environment_id = s.environment_id AND l.key = s.key AND l.sealed IS NOT NULL)
-ORDER BY s.key, s.revision DESC`
+  AND NOT EXISTS (SELECT 1 FROM secrets d WHERE d.environment_id = s.environment_id AND d.key = s.key AND d.sealed IS NULL
+                  AND d.revision > s.revision)
+ORDER BY s.revision DESC LIMIT ?`
 )
 
 func (v *SecretVersion) fields() []any {
@@ -133,24 +144,18 @@ type RevisionChange struct {
 }
 
 // ChangesBetween lists what came with the revisions from (inclusive) to before
-// (exclusive) of an environment, the newest first.
-func (q Queries) ChangesBetween(ctx context.Context, environmentID string, from, before int64) ([]RevisionChange, error) {
+// (exclusive) of an environment, the newest first, up to limit.
+func (q Queries) ChangesBetween(ctx context.Context, environmentID string, from, before int64, limit int) ([]RevisionChange, error) {
 	return collect(ctx, q, func(c *RevisionChange) []any {
 		return append(c.fields(), &c.HasFormer, &c.FormerKey, &c.FormerHadText)
-	}, changesBetween, environmentID, environmentID, from, before, from, before)
+	}, changesBetween, environmentID, environmentID, from, before, from, before, limit)
 }
 
-// DeletedSecrets lists the deleted secrets of an environment, of which a value is
-// kept, by key. Where several had one key it is the one that was deleted last.
-func (q Queries) DeletedSecrets(ctx context.Context, environmentID string) ([]Secret, error) {
-	rows, err := collect(ctx, q, (*Secret).fields, deletedSecrets, environmentID)
-	kept := rows[:0]
-	for _, s := range rows {
-		if len(kept) == 0 || kept[len(kept)-1].Key != s.Key {
-			kept = append(kept, s)
-		}
-	}
-	return kept, err
+// DeletedSecrets lists the deleted secrets of an environment of which a value is
+// kept, the one deleted last first, up to limit. Where several had one key it is
+// the one that was deleted last; a key that is live again is not among them.
+func (q Queries) DeletedSecrets(ctx context.Context, environmentID string, limit int) ([]Secret, error) {
+	return collect(ctx, q, (*Secret).fields, deletedSecrets, environmentID, limit)
 }
 
 // collect scans all rows of a prepared query.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/heartlock/heartlock/pkg/api"
@@ -38,6 +39,21 @@ func (m Moment) resolve(ctx context.Context, q store.Queries, view *store.Enviro
 	if err == nil && revision < oldest {
 		err = fault.Newf(fault.Gone, "The history of this environment is kept from revision %d on; what it was at revision %d can not be told any more.", oldest, revision)
 	}
+	return revision, err
+}
+
+// RevisionAt is the revision of an environment at a moment, for a caller who may
+// list its secrets. It is what a conditional read compares before anything is
+// decrypted.
+func (v *Vault) RevisionAt(ctx context.Context, p Principal, ref EnvironmentRef, m Moment) (revision int64, err error) {
+	err = v.store.Snapshot(ctx, func(ctx context.Context, q store.Queries) error {
+		view, err := v.environment(ctx, q, p, ActionListSecrets, ref)
+		if err != nil {
+			return err
+		}
+		revision, err = m.resolve(ctx, q, view)
+		return err
+	})
 	return revision, err
 }
 
@@ -88,18 +104,23 @@ func (v *Vault) SecretsAt(ctx context.Context, p Principal, ref EnvironmentRef, 
 }
 
 // DeletedSecrets lists the deleted secrets of an environment that can be brought
-// back, by key: when and by whom they were deleted.
+// back, by key: when and by whom they were deleted. If there are more than an
+// environment holds, it is those that were deleted last.
 func (v *Vault) DeletedSecrets(ctx context.Context, p Principal, ref EnvironmentRef) (api.SecretList, error) {
 	view, err := v.environment(ctx, v.store.Queries, p, ActionListSecrets, ref)
 	if err != nil {
 		return api.SecretList{}, err
 	}
-	rows, err := v.store.DeletedSecrets(ctx, view.ID)
+	rows, err := v.store.DeletedSecrets(ctx, view.ID, api.MaxSecretsPerEnvironment)
+	if err != nil {
+		return api.SecretList{}, err
+	}
+	slices.SortFunc(rows, func(a, b store.Secret) int { return strings.Compare(a.Key, b.Key) })
 	list := api.SecretList{Revision: view.Revision, Results: make([]api.Secret, len(rows))}
 	for i := range rows {
 		list.Results[i] = apiSecret(&rows[i])
 	}
-	return list, err
+	return list, nil
 }
 
 // secretWithHistory finds a secret by its key: the live one, or the one that was
@@ -254,47 +275,69 @@ func (v *Vault) RollBack(ctx context.Context, p Principal, ref SecretRef, in api
 	return apiSecret(&done.row), nil
 }
 
-// maxRevisionsPerPage bounds a page of revisions, each of which may name all
-// secrets of an environment.
-const maxRevisionsPerPage = 100
+// Bounds of a page of revisions: a revision may name all secrets that the
+// environment had before it and all that it has after it.
+const (
+	maxRevisionsPerPage = 100
+	maxChangesPerPage   = 2 * api.MaxSecretsPerEnvironment
+)
 
 // Revisions lists the changes of an environment's secrets, the newest first, as
-// far as they are kept.
+// far back as the states that can be told.
 func (v *Vault) Revisions(ctx context.Context, p Principal, ref EnvironmentRef, cursor string, limit int) (page api.Page[api.EnvironmentRevision], err error) {
-	page.Results = []api.EnvironmentRevision{}
-	view, err := v.environment(ctx, v.store.Queries, p, ActionListSecrets, ref)
-	if err != nil {
-		return page, err
-	}
 	if limit, err = pageLimit(limit); err != nil {
 		return page, err
 	}
 	limit = min(limit, maxRevisionsPerPage)
-	before := view.Revision + 1
-	if cursor != "" {
-		if before, err = strconv.ParseInt(cursor, 10, 64); err != nil || before < 1 {
-			return page, badCursor()
+	var rows []store.RevisionChange
+	var oldest, from int64
+	err = v.store.Snapshot(ctx, func(ctx context.Context, q store.Queries) error {
+		view, err := v.environment(ctx, q, p, ActionListSecrets, ref)
+		if err != nil {
+			return err
 		}
-	}
-	from := max(1, before-int64(limit))
-	rows, err := v.store.ChangesBetween(ctx, view.ID, from, before)
+		before := view.Revision + 1
+		if cursor != "" {
+			if before, err = strconv.ParseInt(cursor, 10, 64); err != nil || before < 1 {
+				return badCursor()
+			}
+		}
+		if oldest, err = q.HistoryFrom(ctx, view.ID); err != nil {
+			return err
+		}
+		oldest = max(1, oldest)
+		from = max(oldest, before-int64(limit))
+		rows, err = q.ChangesBetween(ctx, view.ID, from, before, maxChangesPerPage+1)
+		return err
+	})
 	if err != nil {
 		return page, err
 	}
-	for _, row := range rows {
-		if n := len(page.Results); n == 0 || page.Results[n-1].Revision != row.Revision {
-			page.Results = append(page.Results, api.EnvironmentRevision{
-				Revision: row.Revision, At: row.UpdatedAt.Time(), By: apiActor(row.UpdatedBy),
-				Created: []string{}, Updated: []string{}, Deleted: []string{}, Renamed: []api.Rename{},
-			})
-		}
-		tell(&page.Results[len(page.Results)-1], row)
+	page.Results = revisionsOf(rows)
+	if len(rows) > maxChangesPerPage && len(page.Results) > 1 { // the last one may not be whole
+		page.Results = page.Results[:len(page.Results)-1]
+		from = page.Results[len(page.Results)-1].Revision
 	}
-	if from > 1 {
+	if from > oldest {
 		next := strconv.FormatInt(from, 10)
 		page.Next = &next
 	}
 	return page, nil
+}
+
+// revisionsOf puts changes, the newest first, together by their revision.
+func revisionsOf(rows []store.RevisionChange) []api.EnvironmentRevision {
+	revisions := []api.EnvironmentRevision{}
+	for _, row := range rows {
+		if n := len(revisions); n == 0 || revisions[n-1].Revision != row.Revision {
+			revisions = append(revisions, api.EnvironmentRevision{
+				Revision: row.Revision, At: row.UpdatedAt.Time(), By: apiActor(row.UpdatedBy),
+				Created: []string{}, Updated: []string{}, Deleted: []string{}, Renamed: []api.Rename{},
+			})
+		}
+		tell(&revisions[len(revisions)-1], row)
+	}
+	return revisions
 }
 
 // tell adds a change to its revision.
