@@ -1,8 +1,11 @@
 package vault_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -43,14 +46,7 @@ func (h *house) sealedTexts(t *testing.T, e api.Environment) (texts []string) {
 		"SELECT sealed FROM secrets WHERE sealed IS NOT NULL AND environment_id = '" + e.ID + "'",
 		"SELECT v.sealed FROM secret_versions v JOIN secrets s ON s.id = v.secret_id WHERE v.sealed IS NOT NULL AND s.environment_id = '" + e.ID + "'",
 	} {
-		rows := must(h.sql.QueryContext(t.Context(), query))
-		for rows.Next() {
-			var sealed string
-			must(0, rows.Scan(&sealed))
-			texts = append(texts, sealed)
-		}
-		must(0, rows.Err())
-		must(0, rows.Close())
+		texts = append(texts, h.column(t, query)...)
 	}
 	return texts
 }
@@ -106,4 +102,88 @@ func TestDeletedValuesAreInNoFile(t *testing.T) {
 			})
 		})
 	}
+}
+
+// everywhere lists the rows of all tables, but for the audit trail, that hold
+// one of the texts or of the numbers of secrets in any column.
+func (h *house) everywhere(t *testing.T, texts []string, secretIDs []int64) (found []string) {
+	t.Helper()
+	tables := "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+	if h.options.Engine == store.PostgreSQL {
+		tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+	}
+	names := h.column(t, tables)
+	if len(names) < 12 {
+		t.Fatalf("only the tables %v", names)
+	}
+	for _, name := range names {
+		if name == "audit_events" {
+			continue
+		}
+		rows := must(h.sql.QueryContext(t.Context(), "SELECT * FROM "+name))
+		columns := must(rows.Columns())
+		for rows.Next() {
+			values, targets := make([]any, len(columns)), make([]any, len(columns))
+			for i := range values {
+				targets[i] = &values[i]
+			}
+			must(0, rows.Scan(targets...))
+			for i, value := range values {
+				isSecret := name == "secrets" && columns[i] == "id" || columns[i] == "secret_id"
+				number, _ := value.(int64)
+				if isSecret && slices.Contains(secretIDs, number) ||
+					slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(fmt.Sprintf("%s", value), text) }) {
+					found = append(found, name+"."+columns[i])
+				}
+			}
+		}
+		must(0, errors.Join(rows.Err(), rows.Close()))
+	}
+	return found
+}
+
+// column is the first column of a query.
+func (h *house) column(t *testing.T, query string) (texts []string) {
+	t.Helper()
+	rows := must(h.sql.QueryContext(t.Context(), query))
+	for rows.Next() {
+		var text string
+		must(0, rows.Scan(&text))
+		texts = append(texts, text)
+	}
+	must(0, errors.Join(rows.Err(), rows.Close()))
+	return texts
+}
+
+// TestNoRowOfWhatWasDeletedIsLeft looks for the ids of a project and of an
+// environment in every table that there is, so also in those to come.
+func TestNoRowOfWhatWasDeletedIsLeft(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		h.plant(t, development)
+		h.service(t, api.AccessRead, "development")
+		h.service(t, api.AccessRead, "staging")
+		project := must(h.Project(t.Context(), h.ann, "shop"))
+		environment := must(h.Environment(t.Context(), h.ann, development))
+		ids := []string{environment.ID}
+		var secretIDs []int64
+		for _, id := range h.column(t, "SELECT CAST(id AS TEXT) FROM secrets") {
+			secretIDs = append(secretIDs, must(strconv.ParseInt(id, 10, 64)))
+		}
+		for _, table := range []string{"environments.id", "secrets.environment_id", "secret_versions.secret_id", "token_environments.environment_id"} {
+			if found := h.everywhere(t, ids, secretIDs); !slices.Contains(found, table) {
+				t.Errorf("%s does not hold what is to be deleted; this test would not see it", table)
+			}
+		}
+		must(0, h.DeleteEnvironment(t.Context(), h.ann, development))
+		if found := h.everywhere(t, ids, secretIDs); len(found) != 0 {
+			t.Errorf("rows of the environment are left: %v", found)
+		}
+
+		ids = append(h.column(t, "SELECT id FROM environments"), project.ID)
+		must(0, h.DeleteProject(t.Context(), h.ann, "shop"))
+		if found := h.everywhere(t, ids, secretIDs); len(found) != 0 {
+			t.Errorf("rows of the project are left: %v", found)
+		}
+	})
 }
