@@ -49,7 +49,7 @@ Exit code 1 if the backup is damaged or a value in it does not open.` + exits(fa
   heartlock restore --key-file heartlock_data/former-keys/0123abcd.key old.backup
   DATABASE_URL=postgres://… heartlock restore from-sqlite.backup`,
 		Args: takes(1, 1, "the file of a backup"),
-		RunE: func(cmd *cobra.Command, args []string) error { return c.restore(cmd.Context(), cmd, o, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return c.restore(cmd.Context(), o, args[0]) },
 	}
 	o.register(cmd)
 	flags := cmd.Flags()
@@ -62,7 +62,7 @@ Exit code 1 if the backup is damaged or a value in it does not open.` + exits(fa
 	return cmd
 }
 
-func (c *cli) restore(ctx context.Context, _ *cobra.Command, o *restoreOptions, name string) error {
+func (c *cli) restore(ctx context.Context, o *restoreOptions, name string) error {
 	restrictFileModes()
 	server.TuneMemory(false)
 	cfg, err := config.LoadServer(o.options(c, nil))

@@ -72,18 +72,18 @@ func (s *scheduler) tick(ctx context.Context) {
 			return // the server stops
 		}
 		s.failed.note(time.Now(), err)
-		s.tell(made, err)
+		s.tell(ctx, made, err)
 	}()
 }
 
-func (s *scheduler) tell(made *ScheduledBackup, err error) {
+func (s *scheduler) tell(ctx context.Context, made *ScheduledBackup, err error) {
 	log := s.server.log
 	if made != nil && made.Path != "" {
 		level := slog.LevelInfo
 		if !made.Verified() {
 			level = slog.LevelError
 		}
-		log.Log(context.Background(), level, "backup made", "file", made.Path, "bytes", made.Bytes, "verified", made.Verified(), //nolint:contextcheck // a log line is of no request
+		log.Log(ctx, level, "backup made", "file", made.Path, "bytes", made.Bytes, "verified", made.Verified(),
 			"opened", made.Content.Opened, "damaged", made.Content.DamagedCount(), "removed", made.Removed)
 	}
 	if err != nil {
@@ -107,7 +107,7 @@ func (i *Instance) BackupIfDue(ctx context.Context, version string) (*ScheduledB
 		return nil, err // there is nothing to back up
 	}
 	plan := i.Config.Backup
-	run, err := i.Vault.ClaimBackup(ctx, vault.Local(), vault.BackupSchedule{Host: hostName(), Dir: plan.Dir, Interval: plan.Interval, Keep: plan.Keep})
+	run, err := i.Vault.ClaimBackup(ctx, vault.Local(), vault.BackupSchedule{Host: hostName(), Dir: plan.Dir, Interval: plan.Interval})
 	if err != nil || run == nil {
 		return nil, err
 	}

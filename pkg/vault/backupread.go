@@ -289,7 +289,7 @@ func (s *backupStream) nameDamaged(ctx context.Context, source BackupSource) err
 	again := newBackupStream(r, s.ring, "", nil)
 	for again.table != "secrets" {
 		if again.table != "" {
-			if err := again.skip(); err != nil {
+			if err := again.skip(ctx); err != nil {
 				return err
 			}
 		}
@@ -308,7 +308,7 @@ func (s *backupStream) nameDamaged(ctx context.Context, source BackupSource) err
 }
 
 // skip reads over the rows of the table.
-func (s *backupStream) skip() error { return s.eachRaw(context.Background(), func([]any) {}) }
+func (s *backupStream) skip(ctx context.Context) error { return s.eachRaw(ctx, func([]any) {}) }
 
 // eachRaw calls do with the rows of the table as they are in the file.
 func (s *backupStream) eachRaw(ctx context.Context, do func(row []any)) error {

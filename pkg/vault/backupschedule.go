@@ -13,7 +13,6 @@ type BackupSchedule struct {
 	Host     string // of the server that asks
 	Dir      string // absolute
 	Interval time.Duration
-	Keep     int
 }
 
 // ClaimLife is how long a scheduled backup may take: one that was begun longer
