@@ -131,12 +131,12 @@ func (s *session) readProject(ctx context.Context, o exportOptions) (p interchan
 // readEnvironment reads one environment with its values. Names of the answer
 // become commands of a shell and names of files, so they are not taken on trust.
 func (s *session) readEnvironment(ctx context.Context, at client.Environment, e api.Environment) (interchange.Group, error) {
+	if api.CheckSlug(e.Slug) != "" {
+		return interchange.Group{}, errStrangeName
+	}
 	list, err := s.client.Secrets(ctx, at, client.ListSecrets{Values: true})
 	if err != nil {
 		return interchange.Group{}, err
-	}
-	if api.CheckSlug(e.Slug) != "" {
-		return interchange.Group{}, errStrangeName
 	}
 	g := interchange.Group{Name: e.Slug, Title: e.Name, Protected: e.Protected}
 	for _, secret := range list.Results {

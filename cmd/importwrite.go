@@ -72,12 +72,16 @@ func (s *session) showImport(o importOptions, file *interchange.File, targets []
 	if left := unmapped(file, targets); left != "" {
 		lines = append(lines, "Not imported: "+left+".")
 	}
-	if o.dryRun {
-		if err := s.printLine(strings.Join(lines, "\n")); err != nil {
+	plan := strings.Join(lines, "\n")
+	switch {
+	case o.dryRun:
+		if err := s.printLine(plan); err != nil {
 			return err
 		}
-	} else {
-		s.tell("%s", strings.Join(lines, "\n"))
+	case o.yes:
+		s.tell("%s", plan)
+	default: // it is asked about next, so that --quiet does not hide it
+		s.say("%s", plan)
 	}
 	for _, t := range targets {
 		s.warn(t.warnings)

@@ -246,3 +246,24 @@ func TestDeletingIsConfirmedByTypingTheName(t *testing.T) {
 		}
 	}
 }
+
+func TestAnImportIsConfirmedAfterItsPlan(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]int{"y": 0, "Yes": 0, "n": 2, "": 2, "maybe": 2} {
+		server := newRecorder(t, map[string]string{"GET " + shopProd + "/": shopEnvironment, "POST " + shopProd + "/secrets/bulk/": bulkAnswer})
+		s := newScreen(t)
+		sh := inShop(t, server)
+		writeFile(t, sh.cli.workDir+"/.env", "A=hunter2\n", 0o600)
+		code := s.start(sh, "import", "dotenv", ".env", "--quiet")
+		s.see("1 created: A")
+		s.see("Write this? [y/N] ")
+		s.press(typed + "\n")
+		s.wantCode(code, want)
+		if got := server.requests(); len(got) != map[int]int{0: 3, 2: 2}[want] {
+			t.Errorf("%q: sent %d requests", typed, len(got))
+		}
+		if strings.Contains(s.text(), "hunter2") {
+			t.Errorf("the terminal shows the value: %q", s.text())
+		}
+	}
+}
