@@ -18,6 +18,7 @@ type importOptions struct {
 	from         interchange.Source
 	maps         []string
 	renameKeys   bool
+	nestedAsJSON bool
 	skipExisting bool
 	create       bool
 	dryRun       bool
@@ -88,6 +89,7 @@ and what is changed, and only after a yes it is written. Nothing is ever deleted
 	flags := group.PersistentFlags()
 	flags.StringArrayVar(&o.maps, "map", nil, "`FROM=TO`: put what the file has under FROM, an environment or path, into the environment TO; may be repeated")
 	flags.BoolVar(&o.renameKeys, "rename-keys", false, "import names that are no keys, such as db-url, under the suggested one")
+	flags.BoolVar(&o.nestedAsJSON, "nested-as-json", false, "import lists and objects as JSON text")
 	flags.BoolVar(&o.skipExisting, "skip-existing", false, "only create; leave the secrets that are there alone")
 	flags.BoolVar(&o.create, "create", false, "create the environments that are missing")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "show the plan and write nothing")
@@ -152,7 +154,7 @@ func (s *session) readImport(ctx context.Context, o importOptions, name string) 
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, err, fmt.Sprintf("%s can not be read: %s.", shown, ioReason(err)))
 	}
-	file, err := interchange.Read(o.from, data, interchange.Options{RenameKeys: o.renameKeys})
+	file, err := interchange.Read(o.from, data, interchange.Options{RenameKeys: o.renameKeys, NestedAsJSON: o.nestedAsJSON})
 	if err != nil {
 		return nil, interchange.Fault(err, shown)
 	}

@@ -9,8 +9,9 @@
 // environments or paths that the file knows, or an [*Error] that lists every
 // problem by its place and the name of its secret. Nothing is guessed: a file
 // that does not have exactly the form of its tool is refused, numbers and
-// booleans are taken as their text stands in the file, and what has no text
-// (null, lists, objects) is a problem. No error, note or other message holds a
+// booleans are taken as their text stands in the file, and what has no text is a
+// problem: null always, lists and objects unless [Options.NestedAsJSON] asks for
+// their JSON. No error, note or other message holds a
 // value. What can be read but may surprise is in [File.Notes].
 //
 // A name that Heartlock does not take as a key is a problem too, unless
@@ -50,7 +51,8 @@ const (
 
 // Options say how a file is read.
 type Options struct {
-	RenameKeys bool // take names that are no keys under the name that SuggestKey makes
+	RenameKeys   bool // take names that are no keys under the name that SuggestKey makes
+	NestedAsJSON bool // take lists and objects as JSON without spaces
 }
 
 // File is what a file holds.
@@ -154,7 +156,7 @@ func Read(from Source, data []byte, o Options) (*File, error) {
 	case Vault:
 		file = r.vault(data)
 	case Dotenv:
-		file = r.dotenv(data, "a .env file")
+		file = r.dotenv(data, quoting{form: "a .env file"})
 	case JSON:
 		file = r.json(data)
 	default:

@@ -6,7 +6,8 @@ import "strings"
 //   - `doppler secrets download --no-file --format json`: {"KEY": "value"};
 //   - `doppler secrets --json`: {"KEY": {"computed": "value", "raw": …, "note": …}};
 //   - what the API answers: the same below "secrets", beside "success";
-//   - `--format env`: KEY="value".
+//   - `--format env`: KEY="value". The formats docker and env-no-quotes do not
+//     tell where a value with a line break ends, and are refused.
 //
 // The computed value is taken, in which references to other secrets are resolved.
 func (r *reader) doppler(data []byte) *File {
@@ -40,7 +41,10 @@ func isDopplerAnswer(root *node) bool {
 
 func (r *reader) dopplerText(data []byte) *File {
 	before := len(r.problems)
-	file := r.dotenv(data, "Doppler's env download")
+	file := r.dotenv(data, quoting{
+		form: "Doppler's env download", quotes: `"`,
+		lacks: "Its value is not in double quotes, in which --format env puts every one.",
+	})
 	if len(r.problems) > before {
 		r.problem("", "", "A file from 'doppler secrets download' that can not be read line by line, and its YAML, are best downloaded once more with --format json, which keeps every value as it is.")
 		return file

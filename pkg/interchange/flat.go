@@ -1,6 +1,7 @@
 package interchange
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,11 +29,22 @@ func (r *reader) scalar(place, name string, n *node) (api.Value, bool) {
 	case null:
 		r.problem(place, name, "It has no value (null). Give it one, or take it out of the file.")
 	case array:
-		r.problem(place, name, "Its value is a list. Only text, numbers, true and false can be taken.")
+		return r.nested(place, name, "a list", n)
 	default:
-		r.problem(place, name, "Its value is an object. Only text, numbers, true and false can be taken.")
+		return r.nested(place, name, "an object", n)
 	}
 	return api.Value{}, false
+}
+
+// nested is the JSON of an object or a list, if that was asked for.
+func (r *reader) nested(place, name, what string, n *node) (api.Value, bool) {
+	if !r.options.NestedAsJSON {
+		r.problem(place, name, "Its value is "+what+". Only text, numbers, true and false are taken; with --nested-as-json it is taken as JSON.")
+		return api.Value{}, false
+	}
+	text := n.appendJSON(nil)
+	r.note(place, name, "Its value is "+what+", taken as JSON.")
+	return api.NewValue(string(text)), true
 }
 
 // looksLikeJSON reports whether a file begins as an object or a list.
@@ -65,9 +77,16 @@ func groupOf(secrets []Secret) []Group {
 	return []Group{{Secrets: secrets}}
 }
 
+// quoting is how a program writes values in .env text.
+type quoting struct {
+	form   string // what is read
+	quotes string // in one of these every value stands; "" for any or none
+	lacks  string // what is said of one that does not
+}
+
 // dotenv reads .env text by the grammar of package dotenv. A name that stands
 // there twice is a problem: which one counts is up to the reader.
-func (r *reader) dotenv(data []byte, form string) *File {
+func (r *reader) dotenv(data []byte, q quoting) *File {
 	entries, err := dotenv.Parse(data)
 	if bad := (*dotenv.Error)(nil); errors.As(err, &bad) {
 		for _, p := range bad.Problems {
@@ -75,14 +94,18 @@ func (r *reader) dotenv(data []byte, form string) *File {
 		}
 	}
 	secrets := make([]Secret, 0, len(entries))
+	lines := bytes.Split(data, []byte("\n"))
 	for _, e := range entries {
 		place := fmt.Sprintf("line %d", e.Line)
+		if _, value, _ := bytes.Cut(lines[e.Line-1], []byte("=")); q.quotes != "" && !bytes.ContainsAny(value[:min(len(value), 1)], q.quotes) {
+			r.problem(place, e.Key, q.lacks)
+		}
 		secrets = append(secrets, Secret{Key: e.Key, Value: api.NewValue(e.Value), Place: place})
 	}
 	for _, d := range dotenv.Doubts(data) {
 		r.note(fmt.Sprintf("line %d", d.Line), "", sentence(d.Reason))
 	}
-	return &File{Form: form, Groups: groupOf(secrets)}
+	return &File{Form: q.form, Groups: groupOf(secrets)}
 }
 
 // sentence makes one of a reason such as "it is not NAME=value".

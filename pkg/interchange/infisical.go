@@ -17,9 +17,11 @@ func infisicalField(name string) bool {
 }
 
 // infisical reads `infisical export --format=json`, a list of secrets, and
-// --format=dotenv or dotenv-export. The latter two do not escape: what they make
-// of a value with a single quote or a line break is no line that can be read,
-// and is then a problem here rather than half a value.
+// --format=dotenv or dotenv-export, and the .env file that the dashboard saves.
+// The commands put values into single quotes and do not escape: what they make of
+// a value with a single quote or a line break is no line that can be read, and is
+// then a problem here rather than half a value. The dashboard puts them into
+// double quotes, with escapes, and comments on lines before them.
 func (r *reader) infisical(data []byte) *File {
 	if !looksLikeJSON(data) {
 		return r.infisicalText(data)
@@ -48,10 +50,17 @@ func (r *reader) infisical(data []byte) *File {
 // as the two characters \n.
 func (r *reader) infisicalText(data []byte) *File {
 	before := len(r.problems)
-	file := r.dotenv(stripExportDashes(data), "Infisical's dotenv export")
+	data = stripExportDashes(data)
+	file := r.dotenv(data, quoting{
+		form: "Infisical's dotenv export", quotes: `'"`,
+		lacks: "Its value is not in quotes, in which Infisical puts every one. For another .env file use 'import dotenv'.",
+	})
 	if len(r.problems) > before {
 		r.problem("", "", "A file from 'infisical export' that can not be read line by line, and its YAML and CSV, are best exported once more with --format=json, which keeps every value as it is.")
 		return file
+	}
+	if bytes.HasPrefix(data, []byte("#")) || bytes.Contains(data, []byte("\n#")) {
+		r.note("", "", "Its comments are not taken over; those of --format=json are.")
 	}
 	for _, g := range file.Groups {
 		for _, s := range g.Secrets {

@@ -64,6 +64,44 @@ func (n *node) all(ok func(*node) bool) bool {
 	return true
 }
 
+// appendJSON writes the node as JSON without spaces, members in the order of the
+// file and numbers as they stand there.
+func (n *node) appendJSON(b []byte) []byte {
+	switch n.kind {
+	case text:
+		b, _ = jsontext.AppendQuote(b, n.text) // it is UTF-8, or was refused
+	case number:
+		if !jsontext.Value(n.text).IsValid() { // YAML has others, such as 0x1F and .inf
+			return (&node{kind: text, text: n.text}).appendJSON(b)
+		}
+		b = append(b, n.text...)
+	case truth:
+		b = append(b, strings.ToLower(n.text)...)
+	case null:
+		b = append(b, "null"...)
+	case array:
+		b = append(b, '[')
+		for i, item := range n.items {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = item.appendJSON(b)
+		}
+		b = append(b, ']')
+	case object:
+		b = append(b, '{')
+		for i, m := range n.members {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b, _ = jsontext.AppendQuote(b, m.name)
+			b = m.value.appendJSON(append(b, ':'))
+		}
+		b = append(b, '}')
+	}
+	return b
+}
+
 func isObject(n *node) bool { return n.kind == object }
 
 // document reads one JSON document strictly (RFC 8259 with unique names and

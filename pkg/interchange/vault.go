@@ -67,8 +67,8 @@ func (r *reader) vaultAnswer(root *node) *File {
 }
 
 // tree makes a group of each object that holds values. One that holds values
-// and objects can be a path with paths below it as well as a value of a kind
-// that has no text, so it is a problem.
+// and objects can be a path with paths below it as well as a value that is an
+// object, so it is a problem unless values are asked for as JSON.
 func (r *reader) tree(file *File, path []string, n *node) {
 	switch {
 	case len(n.members) == 0:

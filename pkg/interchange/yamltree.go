@@ -67,6 +67,9 @@ func (r *reader) yamlNode(y *yaml.Node, name string, depth int) *node {
 		r.yamlMembers(n, y, name, depth)
 	case y.Kind == yaml.SequenceNode && y.Tag == "!!seq":
 		n.kind = array
+		for _, item := range y.Content {
+			n.items = append(n.items, r.yamlNode(item, name, depth+1))
+		}
 	case y.Kind == yaml.ScalarNode:
 		n.kind = yamlScalar(y.Tag)
 	}
