@@ -51,6 +51,10 @@ const (
 // maxLine bounds a line in bytes: many times the longest row that there can be.
 const maxLine = 4 << 20
 
+// maxColumns bounds the columns of a table, because who reads makes room for many
+// rows of that width.
+const maxColumns = 200
+
 // Manifest describes a backup.
 type Manifest struct {
 	Format        string     `json:"format"`

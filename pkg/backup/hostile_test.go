@@ -75,6 +75,28 @@ func ended(list []string) string {
 	return text + fmt.Sprintf(`{"sha256":"%s"}`, hex.EncodeToString(sum[:])) + "\n"
 }
 
+// manyColumns are the columns of a head, each of which would take room in every
+// row that a reader holds.
+func manyColumns(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(`["c%d","int"]`, i)
+	}
+	return strings.Join(list, ",")
+}
+
+// TestWideTablesAreRefusedAtTheirHead because whoever reads makes room for rows of
+// that width.
+func TestWideTablesAreRefusedAtTheirHead(t *testing.T) {
+	t.Parallel()
+	list := lines()
+	list[1] = `{"table":"a","columns":[` + manyColumns(1000) + `]}`
+	r := must(backup.NewReader(bytes.NewReader(forged(t, zipped(t, strings.NewReader(ended(list))), 10)), byPhrase))
+	if _, columns, err := r.NextTable(); !errors.Is(err, backup.ErrDamaged) {
+		t.Errorf("%d columns, %v", len(columns), err)
+	}
+}
+
 func TestForgedFilesAreRefused(t *testing.T) {
 	t.Parallel()
 	change := func(i int, line string) string {
@@ -115,6 +137,7 @@ func TestForgedFilesAreRefused(t *testing.T) {
 		"no JSON":                   change(2, `[1,"x"`),
 		"an unknown kind":           change(1, `{"table":"a","columns":[["id","float"],["name","text"]]}`),
 		"a column twice":            change(1, `{"table":"a","columns":[["id","int"],["id","text"]]}`),
+		"too many columns":          change(1, `{"table":"a","columns":[`+manyColumns(1000)+`]}`),
 		"a column with a quote":     change(1, `{"table":"a","columns":[["id","int"],["a\"b","text"]]}`),
 		"an unknown member":         change(1, `{"table":"a","more":1,"columns":[["id","int"],["name","text"]]}`),
 		"a table with a quote":      change(0, strings.Replace(head, `"name":"a"`, `"name":"a; DROP TABLE b"`, 1)),

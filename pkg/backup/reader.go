@@ -177,6 +177,9 @@ func (r *Reader) NextTable() (Table, []Column, error) {
 
 // columns checks those of a table.
 func (h headLine) columns() ([]Column, error) {
+	if len(h.Columns) > maxColumns {
+		return nil, damaged("table "+h.Table+" has too many columns", nil)
+	}
 	columns := make([]Column, 0, len(h.Columns))
 	seen := map[string]bool{}
 	for _, c := range h.Columns {

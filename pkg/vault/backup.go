@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/heartlock/heartlock/pkg/api"
@@ -39,8 +40,12 @@ func (v *Vault) BeginBackup(ctx context.Context, p Principal, to BackupTarget) (
 	return run, v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error { return tx.InsertBackup(ctx, &run.row) })
 }
 
+// newBackupRun names the file as text: file systems allow names that are none,
+// which no database and no later backup would take.
 func (v *Vault) newBackupRun(p Principal, to BackupTarget) *BackupRun {
-	return &BackupRun{vault: v, principal: p, row: store.Backup{ID: newID(), TakenAt: v.micros(), Host: to.Host, Path: to.Path}}
+	return &BackupRun{vault: v, principal: p, row: store.Backup{
+		ID: newID(), TakenAt: v.micros(), Host: clip(to.Host), Path: strings.ToValidUTF8(to.Path, "\uFFFD"),
+	}}
 }
 
 // BackupOptions say how a backup is written.
@@ -194,7 +199,7 @@ func (r *BackupRun) Finish(ctx context.Context, bytes int64, verified bool) erro
 		if err := tx.UpdateBackup(ctx, &r.row); err != nil {
 			return err
 		}
-		return v.record(ctx, tx, r.principal, event{action: ActionBackup, target: r.row.Path, detail: map[string]string{
+		return v.record(ctx, tx, r.principal, event{action: ActionBackup, target: clip(r.row.Path), detail: map[string]string{
 			"taken_at":     r.row.TakenAt.Time().Format(time.RFC3339Nano),
 			"bytes":        strconv.FormatInt(bytes, 10),
 			"encrypted_to": r.row.EncryptedTo,

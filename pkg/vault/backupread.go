@@ -160,11 +160,15 @@ func (s *backupStream) next(ctx context.Context) ([]any, error) {
 	return s.rows[s.position-1], nil
 }
 
+// batchBytes bounds, beside DefaultBatch, what a batch holds: values may be
+// large, and a server reads its own backups back beside everything else.
+const batchBytes = 4 << 20
+
 // readBatch reads rows, and opens what is sealed in them.
 func (s *backupStream) readBatch() error {
 	s.rows, s.position = s.rows[:cap(s.rows)], 0
-	n := 0
-	for n < len(s.rows) {
+	n, size := 0, 0
+	for n < len(s.rows) && size < batchBytes {
 		err := s.reader.Row(s.rows[n])
 		if errors.Is(err, io.EOF) {
 			s.ended = true
@@ -173,6 +177,7 @@ func (s *backupStream) readBatch() error {
 		if err != nil {
 			return err
 		}
+		size += rowBytes(s.rows[n])
 		n++
 	}
 	s.rows = s.rows[:n]
@@ -183,6 +188,19 @@ func (s *backupStream) readBatch() error {
 		s.progress(s.done, s.total)
 	}
 	return nil
+}
+
+// rowBytes is about how much memory the values of a row take.
+func rowBytes(row []any) (n int) {
+	for _, value := range row {
+		switch v := value.(type) {
+		case string:
+			n += len(v)
+		case []byte:
+			n += len(v)
+		}
+	}
+	return n
 }
 
 // remember keeps the names of projects and environments, to say where a damaged

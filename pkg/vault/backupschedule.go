@@ -45,10 +45,14 @@ func (v *Vault) ClaimBackup(ctx context.Context, p Principal, s BackupSchedule) 
 	return run, err
 }
 
-// due reports whether none is being made and the newest that was is too old.
+// due reports whether none is being made and the newest that was is too old. One
+// that says it is far ahead was made while a clock was wrong, and says nothing.
 func due(made []store.Backup, now time.Time, interval time.Duration) bool {
 	for _, b := range made {
 		age := now.Sub(b.TakenAt.Time())
+		if age < -ClaimLife {
+			continue
+		}
 		if b.FinishedAt == nil && age < ClaimLife || b.FinishedAt != nil && age < interval {
 			return false
 		}
