@@ -149,6 +149,8 @@ func TestWhatIsNotExactlyTheForm(t *testing.T) {
 			"a-b: The name", "becomes a_b", "a.b: The name", "becomes a_b", "1x", "becomes _1x", "The name must be", `ü: The name must be`,
 		}},
 		{JSON, `{"A": ` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, []string{"nested more than 32"}},
+		{JSON, strings.Repeat(`{"A":`, 40) + "1" + strings.Repeat("}", 40), []string{"nested more than 32"}},
+		{Vault, "A: " + strings.Repeat("[", 40) + strings.Repeat("]", 40) + "\n", []string{"nested more than 32"}},
 		{JSON, `{"A": "` + strings.Repeat("x", api.MaxValueBytes+1) + `"}`, []string{"A: The value is larger than 64 KiB"}},
 		{Infisical, `{"A": "` + hidden + `"}`, []string{"It is not a list"}},
 		{Infisical, `["` + hidden + `"]`, []string{"Entry 1 of the list is no secret"}},
