@@ -90,6 +90,9 @@ func (r *restore) load(ctx context.Context, p Principal, l *store.Loader) error 
 	if err := CheckEmpty(ctx, l.Queries); err != nil {
 		return err
 	}
+	if err := refuseServers(ctx, l.Queries); err != nil {
+		return err
+	}
 	if err := l.ClearRest(ctx); err != nil {
 		return err
 	}
@@ -118,9 +121,9 @@ func (r *restore) load(ctx context.Context, p Principal, l *store.Loader) error 
 	}}))
 }
 
-// CheckEmpty refuses, as fault.Conflict, a database that holds something or that
-// a running server uses. An encryption key that a server has entered at its first
-// start, with nothing under it, is nothing.
+// CheckEmpty refuses, as fault.Conflict, a database that holds something, whatever
+// its schema. An encryption key that a server has entered at its first start, with
+// nothing under it, is nothing.
 func CheckEmpty(ctx context.Context, q store.Queries) error {
 	empty, err := q.HoldsNothing(ctx)
 	if err != nil {
@@ -129,14 +132,16 @@ func CheckEmpty(ctx context.Context, q store.Queries) error {
 	if !empty {
 		return fault.New(fault.Conflict, "The database holds an installation already; nothing was overwritten. Restore into a new one: set DATABASE_URL to an empty database, or move the SQLite file away first.")
 	}
-	servers, err := runningServers(ctx, q)
-	if err != nil {
-		return err
-	}
-	if len(servers) > 0 {
-		return fault.Newf(fault.Conflict, "A server uses the database: %s. Stop it and try again (one that was killed is forgotten after %d seconds); nothing was written.", serverNames(servers), int(Silence.Seconds()))
-	}
 	return nil
+}
+
+// refuseServers refuses a database that a running server uses.
+func refuseServers(ctx context.Context, q store.Queries) error {
+	servers, err := runningServers(ctx, q)
+	if err == nil && len(servers) > 0 {
+		err = fault.Newf(fault.Conflict, "A server uses the database: %s. Stop it and try again (one that was killed is forgotten after %d seconds); nothing was written.", serverNames(servers), int(Silence.Seconds()))
+	}
+	return err
 }
 
 func (r *restore) tables(ctx context.Context, l *store.Loader) error {
