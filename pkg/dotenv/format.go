@@ -9,6 +9,7 @@ import (
 const (
 	caveatBreaks  = "holds line breaks, written as \\n in double quotes; .env readers take them for line breaks, a shell that sources the file does not"
 	caveatEscapes = "is written with backslashes in double quotes; shells and docker compose take them away again, node and some other readers do not"
+	caveatEnd     = "ends with a backslash, at which python-dotenv misses the end of the value and takes lines after it for more of it"
 	caveatBraces  = "holds ${…}, which python-dotenv replaces unless it is told not to (interpolate=False)"
 )
 
@@ -55,6 +56,9 @@ func doubleCaveats(value string) (caveats []string) {
 	}
 	if strings.ContainsAny(value, "\\\"$`") {
 		caveats = append(caveats, caveatEscapes)
+	}
+	if strings.HasSuffix(value, `\`) {
+		caveats = append(caveats, caveatEnd)
 	}
 	return caveats
 }

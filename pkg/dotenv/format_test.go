@@ -66,10 +66,10 @@ func TestFormatChoosesTheFormThatMostReadersTake(t *testing.T) {
 		{"a/b:c@d%e+f,g=h-i", "K=a/b:c@d%e+f,g=h-i", nil},
 		{"$(id) `id`", "K='$(id) `id`'", nil},
 		{`a\nb`, `K='a\nb'`, nil},
-		{`a\\b`, `K="a\\\\b"`, []string{caveatEscapes}}, // python-dotenv takes \\ in single quotes for one backslash,
-		{`a\`, `K="a\\"`, []string{caveatEscapes}},      // and \' for a quote that does not close
+		{`a\\b`, `K="a\\\\b"`, []string{caveatEscapes}},       // python-dotenv takes \\ in single quotes for one backslash,
+		{`a\`, `K="a\\"`, []string{caveatEscapes, caveatEnd}}, // and \' for a quote that does not close
 		{"it's", `K="it's"`, nil},
-		{`it's \`, `K="it's \\"`, []string{caveatEscapes}},
+		{`it's \`, `K="it's \\"`, []string{caveatEscapes, caveatEnd}},
 		{`it's "$5"`, `K="it's \"\$5\""`, []string{caveatEscapes}},
 		{"a\nb", `K="a\nb"`, []string{caveatBreaks}},
 		{"${X}", "K='${X}'", []string{caveatBraces}},
