@@ -1,10 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,7 +22,7 @@ const keepSnapshots = 2
 
 // snapshotName is what a copy is called: the name of the file, the step that
 // came after it, and when it was made.
-var snapshotName = regexp.MustCompile(`\.before-\d{4}-\d{8}T\d{6}Z(\.part)?$`)
+var snapshotName = regexp.MustCompile(`\.before-\d{4}-(\d{8}T\d{6}Z)$`)
 
 // keepCopy copies the SQLite file beside itself, as it is before the first of
 // the pending steps, because a step that turns out wrong can not always be taken
@@ -42,7 +43,7 @@ func (s *Store) keepCopy(ctx context.Context, step migrations.Migration) error {
 		return wrap(err)
 	}
 	name := fmt.Sprintf("%s.before-%04d-%s", path, step.Version, time.Now().UTC().Format("20060102T150405Z"))
-	if err := s.copyTo(ctx, name); err != nil {
+	if err := s.copyTo(ctx, path+".before.part", name); err != nil {
 		return fault.Wrap(fault.Unavailable, err, fmt.Sprintf(
 			"The database was not migrated, because no copy of it could be made before: %s can not be written. See that there is room and that the folder is writable, and try again.", name))
 	}
@@ -50,9 +51,10 @@ func (s *Store) keepCopy(ctx context.Context, step migrations.Migration) error {
 	return nil
 }
 
-// copyTo writes a copy that is complete and durable when it has its name.
-func (s *Store) copyTo(ctx context.Context, name string) error {
-	part := name + ".part"
+// copyTo writes a copy that is complete and durable when it has its name. Until
+// then it is part, which is the same each time: so a process that is killed at
+// every start, because it takes too long, does not fill the disk.
+func (s *Store) copyTo(ctx context.Context, part, name string) error {
 	file, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600) // SQLite takes an empty file, and keeps its mode
 	if err != nil {
 		return err
@@ -99,24 +101,26 @@ func syncPath(path string) error {
 	return errors.Join(file.Sync(), file.Close())
 }
 
-// removeOldCopies keeps the newest. One that can not be removed is no reason not
-// to migrate.
+// removeOldCopies keeps those that were made last, whatever step came after them:
+// steps may have been taken back. One that can not be removed is no reason not to
+// migrate.
 func removeOldCopies(path string) {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
 		return
 	}
 	base := filepath.Base(path)
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
-		at := snapshotName.FindStringIndex(e.Name())
-		return at == nil || e.Name()[:at[0]] != base || !e.Type().IsRegular()
-	})
-	kept := 0
-	for _, e := range slices.Backward(entries) { // by their names, so by step and time
-		if filepath.Ext(e.Name()) != ".part" && kept < keepSnapshots {
-			kept++
-			continue
+	made := map[string]string{} // when each copy was made
+	for _, e := range entries {
+		at := snapshotName.FindStringSubmatchIndex(e.Name())
+		if at != nil && e.Name()[:at[0]] == base && e.Type().IsRegular() {
+			made[e.Name()] = e.Name()[at[2]:at[3]]
 		}
-		_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name()))
+	}
+	newest := slices.SortedFunc(maps.Keys(made), func(a, b string) int {
+		return cmp.Or(cmp.Compare(made[b], made[a]), cmp.Compare(b, a))
+	})
+	for _, name := range newest[min(keepSnapshots, len(newest)):] {
+		_ = os.Remove(filepath.Join(filepath.Dir(path), name))
 	}
 }
