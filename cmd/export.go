@@ -113,7 +113,7 @@ func (s *session) readProject(ctx context.Context, o exportOptions) (p interchan
 	if err != nil {
 		return p, err
 	}
-	p = interchange.Project{Slug: project.Slug, Name: project.Name, Description: project.Description}
+	p = interchange.Project{Head: interchange.Head{Slug: project.Slug, Name: project.Name, Description: project.Description}}
 	environments, err := s.wantedEnvironments(ctx, slug, o)
 	if err != nil {
 		return p, err

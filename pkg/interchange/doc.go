@@ -57,9 +57,10 @@ type Options struct {
 
 // File is what a file holds.
 type File struct {
-	Form   string  // what it was recognised as: "Heartlock's export of a project"
-	Groups []Group // in the order of the file; at least one
-	Notes  []Note  // what may surprise, in the order of the file
+	Form    string  // what it was recognised as: "Heartlock's export of a project"
+	Project Head    // of Heartlock's export alone
+	Groups  []Group // in the order of the file; at least one
+	Notes   []Note  // what may surprise, in the order of the file
 }
 
 // Group is the secrets of one environment, or below one path. Name is "" when

@@ -269,7 +269,7 @@ func TestProjectComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := WriteProject(Project{Slug: "shop", Name: "Web shop", Description: "The shop\nand its workers", Environments: file.Groups})
+	again, err := WriteProject(Project{Head: file.Project, Environments: file.Groups})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func TestProjectComesBack(t *testing.T) {
 	for i := range cap(large) {
 		large = append(large, Secret{Key: fmt.Sprintf("K%d", i), Value: api.NewValue(strings.Repeat("x", api.MaxValueBytes)), Comment: &comment})
 	}
-	if _, err := WriteProject(Project{Slug: "s", Environments: []Group{{Name: "e", Secrets: large}}}); err == nil {
+	if _, err := WriteProject(Project{Head: Head{Slug: "s"}, Environments: []Group{{Name: "e", Secrets: large}}}); err == nil {
 		t.Error("an export that could not be read back was written")
 	}
 }

@@ -20,10 +20,15 @@ const (
 // Project is a project as its export holds it. The export names no times, ids or
 // people, so that equal projects make equal files.
 type Project struct {
-	Slug         string
-	Name         string
-	Description  string
+	Head
 	Environments []Group // Name is the slug, Title the name; every secret has a comment
+}
+
+// Head is what a project is called.
+type Head struct {
+	Slug        string
+	Name        string
+	Description string
 }
 
 // The document, in the order of its members.
@@ -58,7 +63,7 @@ type (
 func WriteProject(p Project) ([]byte, error) {
 	d := projectDocument{
 		Format: projectFormat, Version: projectVersion,
-		Project:      projectHead{p.Slug, p.Name, p.Description},
+		Project:      projectHead(p.Head),
 		Environments: make([]environmentDocument, len(p.Environments)),
 	}
 	for i, g := range p.Environments {
@@ -98,7 +103,7 @@ func (r *reader) project(root *node) *File {
 		r.problem(root.place(), "", "It has no list of environments.")
 		return nil
 	}
-	file := &File{Form: "Heartlock's export of a project"}
+	file := &File{Form: "Heartlock's export of a project", Project: r.head(root)}
 	seen := map[string]bool{}
 	for _, item := range list.items {
 		g, ok := r.environment(item)
@@ -109,6 +114,32 @@ func (r *reader) project(root *node) *File {
 		file.Groups = append(file.Groups, g)
 	}
 	return file
+}
+
+// head reads what the export says of the project itself.
+func (r *reader) head(root *node) (h Head) {
+	n := root.get("project")
+	if n == nil || n.kind != object {
+		r.problem(root.place(), "", "It does not say of which project it is.")
+		return h
+	}
+	r.members(n, "project", "slug", "name", "description")
+	for _, field := range []struct {
+		name  string
+		to    *string
+		check func(string) string
+	}{{"slug", &h.Slug, api.CheckSlug}, {"name", &h.Name, api.CheckName}, {"description", &h.Description, api.CheckText}} {
+		value := n.get(field.name)
+		if value == nil || value.kind != text {
+			r.problem(n.place(), "project", "It has no text in "+field.name+".")
+			continue
+		}
+		if problem := field.check(value.text); problem != "" {
+			r.problem(value.place(), "project", "The "+field.name+" "+problem+".")
+		}
+		*field.to = value.text
+	}
+	return h
 }
 
 func (r *reader) environment(n *node) (Group, bool) {
