@@ -13,33 +13,55 @@ type RetentionRule struct {
 // allVersions is more than any secret has.
 const allVersions = int64(1) << 40
 
-func (r RetentionRule) args(environmentID string) []any {
-	keep := r.Keep
-	if keep < 0 {
-		keep = allVersions
+func (r RetentionRule) keep() int64 {
+	if r.Keep < 0 {
+		return allVersions
 	}
-	return []any{environmentID, environmentID, keep, int64(r.Before), int64(r.Before)}
+	return r.Keep
+}
+
+// Outdated is a secret of which former versions have had their time.
+type Outdated struct {
+	SecretID int64
+	Before   int64 // the versions before this one go
+	Versions int64 // how many they are
+	Revision int64 // of the environment, at which the last of them was superseded
 }
 
 // What has had its time is the old end of a secret's versions: everything before
 // the first version that stays. So no gap can come up between versions, whatever
 // the clocks of the servers said.
+//
+// Mostly that is nothing, so the oldest version of each secret is looked at first,
+// which its primary key finds, and the rest only of those where it has to go.
 const (
-	outdated = secretsIn + `, bounds AS (
-    SELECT s.id, s.revision, s.version - ? AS by_number,
+	outdated = `
+WITH secret AS (
+    SELECT s.id, s.version, s.revision, s.updated_at FROM secrets s WHERE s.environment_id = ? AND s.sealed IS NOT NULL
+    UNION ALL
+    SELECT s.id, s.version, s.revision, s.updated_at FROM secrets s WHERE s.environment_id = ? AND s.sealed IS NULL
+), bounds AS (
+    SELECT s.id, s.version, s.revision, s.version - ? AS by_number,
            CASE WHEN s.updated_at < ? THEN s.version ELSE COALESCE((
                SELECT MAX(w.version) FROM secret_versions w WHERE w.secret_id = s.id AND w.updated_at < ?), 0) END AS by_age
     FROM secret s
-), outdated AS (
-    SELECT v.secret_id, v.version, COALESCE(n.revision, b.revision) AS superseded_at
-    FROM bounds b
-    JOIN secret_versions v ON v.secret_id = b.id AND v.version < CASE WHEN b.by_number > b.by_age THEN b.by_number ELSE b.by_age END
-    LEFT JOIN secret_versions n ON n.secret_id = v.secret_id AND n.version = v.version + 1
-)`
-	countOutdated  = outdated + ` SELECT COUNT(*), COALESCE(MAX(o.superseded_at), 0) FROM outdated o`
-	deleteOutdated = outdated + `
-DELETE FROM secret_versions WHERE (secret_id, version) IN (
-    SELECT o.secret_id, o.version FROM outdated o WHERE o.superseded_at <= ? ORDER BY o.secret_id, o.version LIMIT ?)`
+    WHERE EXISTS (SELECT 1 FROM secret_versions v WHERE v.secret_id = s.id AND v.version < s.version - ?)
+       OR COALESCE((SELECT v.updated_at FROM secret_versions v WHERE v.secret_id = s.id ORDER BY v.version LIMIT 1 OFFSET 1), s.updated_at) < ?
+), bound AS (
+    SELECT b.id, b.version, b.revision, CASE WHEN b.by_number > b.by_age THEN b.by_number ELSE b.by_age END AS stays FROM bounds b
+), counted AS (
+    SELECT b.id, b.version, b.revision, b.stays,
+           (SELECT COUNT(*) FROM secret_versions v WHERE v.secret_id = b.id AND v.version < b.stays) AS versions
+    FROM bound b
+)
+SELECT c.id, c.stays, c.versions,
+       CASE WHEN c.stays = c.version THEN c.revision ELSE (
+           SELECT n.revision FROM secret_versions n WHERE n.secret_id = c.id AND n.version = c.stays) END
+FROM counted c WHERE c.versions > 0 ORDER BY c.id`
+
+	deleteOutdated = `
+DELETE FROM secret_versions WHERE secret_id = (SELECT s.id FROM secrets s WHERE s.id = ? AND s.environment_id = ?) AND version IN (
+    SELECT v.version FROM secret_versions v WHERE v.secret_id = ? AND v.version < ? ORDER BY v.version LIMIT ?)`
 
 	environmentsAfter = `SELECT e.id, e.project_id, e.slug FROM environments e WHERE e.id > ? ORDER BY e.id LIMIT ?`
 	lockEnvironment   = `SELECT e.history_from FROM environments e WHERE e.id = ?`
@@ -52,12 +74,13 @@ func (q Queries) EnvironmentsAfter(ctx context.Context, after string, limit int)
 	return collect(ctx, q, func(e *Environment) []any { return []any{&e.ID, &e.ProjectID, &e.Slug} }, environmentsAfter, after, limit)
 }
 
-// CountOutdated counts the former versions in an environment that have had their
-// time, and tells from which revision on every state of it can be told without
-// them.
-func (q Queries) CountOutdated(ctx context.Context, environmentID string, rule RetentionRule) (n, from int64, err error) {
-	err = q.hotRow(ctx, []any{&n, &from}, countOutdated, rule.args(environmentID)...)
-	return n, from, err
+// Outdated lists the secrets of an environment of which former versions have had
+// their time. What has had it once has had it for ever, so the list can be acted
+// upon later.
+func (q Queries) Outdated(ctx context.Context, environmentID string, rule RetentionRule) ([]Outdated, error) {
+	keep, before := rule.keep(), int64(rule.Before)
+	return collect(ctx, q, func(o *Outdated) []any { return []any{&o.SecretID, &o.Before, &o.Versions, &o.Revision} },
+		outdated, environmentID, environmentID, keep, before, before, keep, before)
 }
 
 // LockEnvironment keeps an environment from being changed by anyone else until
@@ -78,11 +101,11 @@ func (tx Tx) RaiseHistoryFrom(ctx context.Context, environmentID string, revisio
 	return err
 }
 
-// DeleteOutdated removes up to limit former versions that have had their time and
-// were superseded up to a revision, the oldest of each secret first.
-// RaiseHistoryFrom has to come before, with that revision.
-func (tx Tx) DeleteOutdated(ctx context.Context, environmentID string, rule RetentionRule, from int64, limit int) (int64, error) {
-	result, err := tx.hotExec(ctx, deleteOutdated, append(rule.args(environmentID), from, limit)...)
+// DeleteOutdated removes up to limit former versions of a secret that have had
+// their time, the oldest first. RaiseHistoryFrom has to come before, with the
+// revision of o.
+func (tx Tx) DeleteOutdated(ctx context.Context, environmentID string, o Outdated, limit int64) (int64, error) {
+	result, err := tx.hotExec(ctx, deleteOutdated, o.SecretID, environmentID, o.SecretID, o.Before, limit)
 	if err != nil {
 		return 0, err
 	}

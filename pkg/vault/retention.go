@@ -76,50 +76,61 @@ func (v *Vault) pruneHistory(ctx context.Context) error {
 
 // pruneEnvironment looks first without a lock: mostly there is nothing to do.
 func (v *Vault) pruneEnvironment(ctx context.Context, e *store.Environment, rule store.RetentionRule) (removed bool, err error) {
-	if n, _, err := v.store.CountOutdated(ctx, e.ID, rule); err != nil || n == 0 {
+	outdated, err := v.store.Outdated(ctx, e.ID, rule)
+	if err != nil || len(outdated) == 0 {
 		return false, err
 	}
-	from, err := v.announcePruning(ctx, e, rule)
-	if err != nil || from == 0 {
+	if err := v.announcePruning(ctx, e, outdated); err != nil {
 		return false, err
 	}
-	for {
-		var n int64
-		err := v.store.Write(ctx, func(ctx context.Context, tx store.Tx) (err error) {
-			if err = tx.LockEnvironment(ctx, e.ID); err == nil {
-				n, err = tx.DeleteOutdated(ctx, e.ID, rule, from, versionsPerBatch)
-			}
+	for len(outdated) > 0 && err == nil {
+		outdated, err = v.pruneBatch(ctx, e, outdated)
+	}
+	return true, err
+}
+
+// pruneBatch removes as many versions as one transaction may, and returns what is
+// left to do.
+func (v *Vault) pruneBatch(ctx context.Context, e *store.Environment, outdated []store.Outdated) (left []store.Outdated, err error) {
+	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		left = outdated
+		if err := tx.LockEnvironment(ctx, e.ID); err != nil {
 			return err
-		})
-		if err != nil || n == 0 {
-			return true, err
 		}
-	}
+		for room := int64(versionsPerBatch); room > 0 && len(left) > 0; {
+			n, err := tx.DeleteOutdated(ctx, e.ID, left[0], room)
+			if err != nil {
+				return err
+			}
+			if room -= n; room > 0 { // nothing of this one is left
+				left = left[1:]
+			}
+		}
+		return nil
+	})
+	return left, err
 }
 
 // announcePruning records what is about to go, and takes it out of what the
 // history tells, before any of it does: a state is told whole or not at all, also
-// if the removal stops half-way. It returns the revision from which on everything
-// stays; 0: there is nothing to remove any more.
-func (v *Vault) announcePruning(ctx context.Context, e *store.Environment, rule store.RetentionRule) (from int64, err error) {
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+// if the removal stops half-way.
+func (v *Vault) announcePruning(ctx context.Context, e *store.Environment, outdated []store.Outdated) error {
+	var versions, from int64
+	for _, o := range outdated {
+		versions, from = versions+o.Versions, max(from, o.Revision)
+	}
+	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		if err := tx.LockEnvironment(ctx, e.ID); err != nil {
 			return err
 		}
-		n, revision, err := tx.CountOutdated(ctx, e.ID, rule)
-		if err != nil || n == 0 {
+		if err := tx.RaiseHistoryFrom(ctx, e.ID, from); err != nil {
 			return err
 		}
-		if err := tx.RaiseHistoryFrom(ctx, e.ID, revision); err != nil {
-			return err
-		}
-		from = revision
 		return v.record(ctx, tx, Local(), event{
 			action: ActionPruneHistory, projectID: e.ProjectID, environment: e.Slug, target: e.Slug,
-			detail: map[string]string{"versions": strconv.FormatInt(n, 10), "history_from": strconv.FormatInt(revision, 10)},
+			detail: map[string]string{"versions": strconv.FormatInt(versions, 10), "history_from": strconv.FormatInt(from, 10)},
 		})
 	})
-	return from, err
 }
 
 // eraseTimeout bounds what a deletion is kept waiting for its last traces.
