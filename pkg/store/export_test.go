@@ -34,3 +34,15 @@ func (q Queries) Int(query string, args ...any) (n int, err error) {
 
 // NotDumped are the tables that a backup does not hold.
 var NotDumped = notDumped
+
+// HistoryQueries are the statements of the history, as the engine has them.
+func (s *Store) HistoryQueries() map[string]string {
+	texts := map[string]string{
+		"formerVersions": formerVersions, "oneVersion": oneVersion, "stateAt": stateAt, "revisionAt": revisionAt,
+		"changesBetween": changesBetween, "deletedSecrets": deletedSecrets, "outdated": outdated,
+	}
+	for name, text := range texts {
+		texts[name] = s.prepared.spell(text)
+	}
+	return texts
+}

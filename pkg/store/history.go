@@ -20,9 +20,9 @@ const (
 	// secretsIn is every secret of an environment, those that are deleted included.
 	secretsIn = `
 WITH secret AS (
-    SELECT s.* FROM secrets s WHERE s.environment_id = ? AND s.sealed IS NOT NULL
+    SELECT l.* FROM secrets l WHERE l.environment_id = ? AND l.sealed IS NOT NULL
     UNION ALL
-    SELECT s.* FROM secrets s WHERE s.environment_id = ? AND s.sealed IS NULL
+    SELECT d.* FROM secrets d WHERE d.environment_id = ? AND d.sealed IS NULL
 )`
 
 	formerVersions = `
