@@ -91,7 +91,7 @@ and what is changed, and only after a yes it is written. Nothing is ever deleted
 	flags.BoolVar(&o.renameKeys, "rename-keys", false, "import names that are no keys, such as db-url, under the suggested one")
 	flags.BoolVar(&o.nestedAsJSON, "nested-as-json", false, "import lists and objects as JSON text")
 	flags.BoolVar(&o.skipExisting, "skip-existing", false, "only create; leave the secrets that are there alone")
-	flags.BoolVar(&o.create, "create", false, "create the environments that are missing")
+	flags.BoolVar(&o.create, "create", false, "create what is missing: environments, and the project")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "show the plan and write nothing")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "write without asking")
 	flags.BoolVar(&o.asJSON, "json", false, "print JSON: what was done, or the plan")
@@ -170,7 +170,7 @@ func (s *session) importFile(ctx context.Context, o importOptions, file *interch
 	for _, note := range file.Notes {
 		s.tell("Note: %s", note)
 	}
-	if err := s.planImport(ctx, o, targets); err != nil {
+	if err := s.planImport(ctx, o, file, targets); err != nil {
 		return err
 	}
 	if err := s.showImport(o, file, targets); err != nil {

@@ -22,9 +22,11 @@ type importTarget struct {
 	from        []string // the names in the file
 	title       string
 	protected   bool
+	described   bool // title and protected are from the file
 	secrets     []interchange.Secret
 
-	missing  bool // it is created first
+	project  *api.CreateProject // created before all of its environments, or nil
+	missing  bool               // it is created first
 	revision int64
 	created  []string
 	updated  []string
@@ -144,7 +146,7 @@ func mergeTargets(project string, file *interchange.File, to map[string]string) 
 			i = len(targets)
 			targets = append(targets, &importTarget{environment: client.Environment{Project: project, Slug: slug}, title: slug})
 			if g.Title != "" && g.Name == slug {
-				targets[i].title, targets[i].protected = g.Title, g.Protected
+				targets[i].title, targets[i].protected, targets[i].described = g.Title, g.Protected, true
 			}
 		}
 		t := targets[i]
@@ -163,7 +165,12 @@ func mergeTargets(project string, file *interchange.File, to map[string]string) 
 }
 
 // planImport asks the server what would change, environment by environment.
-func (s *session) planImport(ctx context.Context, o importOptions, targets []*importTarget) error {
+func (s *session) planImport(ctx context.Context, o importOptions, file *interchange.File, targets []*importTarget) error {
+	if o.create {
+		if isNew, err := s.planProject(ctx, file, targets); isNew || err != nil {
+			return err
+		}
+	}
 	var missing []string
 	for _, t := range targets {
 		e, err := s.client.Environment(ctx, t.environment)
@@ -195,27 +202,53 @@ func (s *session) planImport(ctx context.Context, o importOptions, targets []*im
 	return nil
 }
 
+// planProject plans to create the project if there is none that the person can
+// see. What the file calls it counts only for a project of the same slug.
+func (s *session) planProject(ctx context.Context, file *interchange.File, targets []*importTarget) (isNew bool, err error) {
+	slug := targets[0].environment.Project
+	if _, err := s.client.Project(ctx, slug); !errors.Is(err, fault.NotFound) {
+		return false, err
+	}
+	if problem := api.CheckSlug(slug); problem != "" {
+		return false, fault.Newf(fault.Usage, "There is no project %s, and none of this name can be created: the slug %s.", slug, problem)
+	}
+	project := &api.CreateProject{Name: slug, Slug: slug}
+	if file.Project.Slug == slug {
+		project.Name, project.Description = file.Project.Name, file.Project.Description
+	}
+	for _, t := range targets {
+		t.project, t.missing = project, true
+		t.planAllNew()
+	}
+	return true, nil
+}
+
+func (t *importTarget) planAllNew() {
+	for _, secret := range t.secrets {
+		t.created = append(t.created, secret.Key)
+	}
+	slices.Sort(t.created)
+	t.requests = len(bulkRequests(t.secrets))
+}
+
 func (s *session) planTarget(ctx context.Context, o importOptions, t *importTarget) error {
 	if t.missing {
-		for _, secret := range t.secrets {
-			t.created = append(t.created, secret.Key)
+		t.planAllNew()
+		return nil
+	}
+	for i, request := range bulkRequests(t.secrets) {
+		request.DryRun = true
+		r, err := s.client.BulkSecrets(ctx, t.environment, request)
+		if err != nil {
+			return err
 		}
-		slices.Sort(t.created)
-	} else {
-		for i, request := range bulkRequests(t.secrets) {
-			request.DryRun = true
-			r, err := s.client.BulkSecrets(ctx, t.environment, request)
-			if err != nil {
-				return err
-			}
-			if i == 0 {
-				t.revision = r.Revision
-			}
-			t.created = append(t.created, r.Created...)
-			t.updated = append(t.updated, r.Updated...)
-			t.same = append(t.same, r.Unchanged...)
-			t.warnings = append(t.warnings, r.Warnings...)
+		if i == 0 {
+			t.revision = r.Revision
 		}
+		t.created = append(t.created, r.Created...)
+		t.updated = append(t.updated, r.Updated...)
+		t.same = append(t.same, r.Unchanged...)
+		t.warnings = append(t.warnings, r.Warnings...)
 	}
 	if o.skipExisting {
 		t.left, t.updated = t.updated, nil

@@ -15,6 +15,12 @@ import (
 // writeImport carries the plan out. An environment that has changed since is
 // not written to.
 func (s *session) writeImport(ctx context.Context, targets []*importTarget) error {
+	if p := targets[0].project; p != nil {
+		if _, err := s.client.CreateProject(ctx, *p); err != nil {
+			return err
+		}
+		s.tell("Created the project %s.", p.Name)
+	}
 	written := 0
 	for _, t := range targets {
 		if t.work() == 0 {
@@ -33,8 +39,7 @@ func (s *session) writeImport(ctx context.Context, targets []*importTarget) erro
 
 func (s *session) writeTarget(ctx context.Context, t *importTarget, written *int) error {
 	if t.missing {
-		e, err := s.client.CreateEnvironment(ctx, t.environment.Project,
-			api.CreateEnvironment{Name: t.title, Slug: t.environment.Slug, Protected: t.protected})
+		e, err := s.createTarget(ctx, t)
 		if err != nil {
 			return err
 		}
@@ -58,6 +63,22 @@ func (s *session) writeTarget(ctx context.Context, t *importTarget, written *int
 	return nil
 }
 
+// createTarget creates the environment. A new project has some already, which
+// become what the file says of them.
+func (s *session) createTarget(ctx context.Context, t *importTarget) (api.Environment, error) {
+	if t.project != nil {
+		e, err := s.client.Environment(ctx, t.environment)
+		if err == nil && t.described && (e.Name != t.title || e.Protected != t.protected) {
+			return s.client.UpdateEnvironment(ctx, t.environment, api.UpdateEnvironment{Name: &t.title, Protected: &t.protected})
+		}
+		if !errors.Is(err, fault.NotFound) {
+			return e, err
+		}
+	}
+	return s.client.CreateEnvironment(ctx, t.environment.Project,
+		api.CreateEnvironment{Name: t.title, Slug: t.environment.Slug, Protected: t.protected})
+}
+
 // showImport shows the plan: as data where it is all that was asked for, else as
 // a message.
 func (s *session) showImport(o importOptions, file *interchange.File, targets []*importTarget) error {
@@ -66,6 +87,9 @@ func (s *session) showImport(o importOptions, file *interchange.File, targets []
 	}
 	var lines []string
 	lines = append(lines, "Read as "+file.Form+".")
+	if p := targets[0].project; p != nil {
+		lines = append(lines, "A new project, "+p.Slug+", is created.")
+	}
 	for _, t := range targets {
 		lines = append(lines, t.lines()...)
 	}
@@ -138,6 +162,7 @@ type (
 	importDocument struct {
 		Form         string              `json:"form"`
 		DryRun       bool                `json:"dry_run"`
+		NewProject   bool                `json:"new_project"`
 		Environments []importEnvironment `json:"environments"`
 		Notes        []string            `json:"notes"`
 	}
@@ -157,7 +182,7 @@ type (
 )
 
 func importAnswer(o importOptions, file *interchange.File, targets []*importTarget) importDocument {
-	d := importDocument{Form: file.Form, DryRun: o.dryRun}
+	d := importDocument{Form: file.Form, DryRun: o.dryRun, NewProject: targets[0].project != nil}
 	for _, t := range targets {
 		d.Environments = append(d.Environments, importEnvironment{
 			Project: t.environment.Project, Environment: t.environment.Slug, From: t.from, New: t.missing,
