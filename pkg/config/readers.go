@@ -7,6 +7,7 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -59,7 +60,7 @@ func readBackupDir(l *loader, text string) error {
 	if err := checkPrintable(text); err != nil {
 		return err
 	}
-	l.server.Backup.Dir = absolute(l.server.Root, text)
+	l.server.Backup.Dir = filepath.Clean(absolute(l.server.Root, text)) // compared with the folders of files
 	return nil
 }
 

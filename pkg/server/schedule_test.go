@@ -25,7 +25,7 @@ func scheduled(t *testing.T, engine string, more ...string) (*heartlocktest.Serv
 	s := heartlocktest.StartServer(t, o)
 	s.Onboard()
 	dir := filepath.Join(o.Dir, "made", "backups")
-	environ := append(more, "HEARTLOCK_BACKUP_DIR=made/backups")
+	environ := append(more, "HEARTLOCK_BACKUP_DIR="+dir+"/") // as people write it
 	if o.DatabaseURL != "" {
 		environ = append(environ, "DATABASE_URL="+o.DatabaseURL)
 	}
