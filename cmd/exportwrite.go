@@ -31,11 +31,11 @@ func (s *session) writeExport(o exportOptions, files []exportFile) error {
 	if err != nil {
 		return err
 	}
-	for i, path := range paths {
+	for i, f := range files {
 		if o.force {
-			err = s.writePrivate(path, api.NewValue(string(files[i].data)))
+			err = s.writePrivate(paths[i], api.NewValue(string(f.data)))
 		} else {
-			err = writeNewFile(s.path(path), files[i].data)
+			err = writeNewFile(s.path(paths[i]), f.data)
 		}
 		if err != nil {
 			return err

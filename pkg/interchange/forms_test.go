@@ -185,8 +185,10 @@ func TestWhatIsNotExactlyTheForm(t *testing.T) {
 		{JSON, `{"format": "heartlock project export", "version": 2}`, []string{"not of version 1"}},
 		{JSON, `{"format": "heartlock project export", "version": 1}`, []string{"no list of environments"}},
 		{JSON, `{"format": "heartlock project export", "version": 1, "environments": [{"slug": "a"}]}`, []string{"lacks its slug"}},
-		{JSON, `{"format": "heartlock project export", "version": 1, "more": 1, "environments": [{"slug": "a", "name": "A", "protected": false, "secrets": [{"key": "A", "value": 1, "comment": ""}, {"key": "B", "value": "x", "comment": "", "id": "` + hidden + `"}]},{"slug": "a", "name": "A", "protected": false, "secrets": []}]}`,
-			[]string{"a field more", "lacks its key, its value", "B: It has a field id", "a: This environment is there twice"}},
+		{
+			JSON, `{"format": "heartlock project export", "version": 1, "more": 1, "environments": [{"slug": "a", "name": "A", "protected": false, "secrets": [{"key": "A", "value": 1, "comment": ""}, {"key": "B", "value": "x", "comment": "", "id": "` + hidden + `"}]},{"slug": "a", "name": "A", "protected": false, "secrets": []}]}`,
+			[]string{"a field more", "lacks its key, its value", "B: It has a field id", "a: This environment is there twice"},
+		},
 		{"keepass", "A=1", []string{"No format of the name keepass"}},
 	} {
 		_, err := Read(c.from, []byte(c.text), Options{})
