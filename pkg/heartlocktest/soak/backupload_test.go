@@ -18,7 +18,7 @@ import (
 // be sound and to hold every value that was acknowledged before the backup began.
 func TestBackupsWhileManyClientsWrite(t *testing.T) {
 	parallel(t)
-	eachInstallation(t, rotatedSecrets, func(t *testing.T, i *installation) {
+	eachInstallation(t, binary, rotatedSecrets, func(t *testing.T, i *installation) {
 		backups, bystanders := 3, 2
 		if *soak {
 			backups, bystanders = 100, 10

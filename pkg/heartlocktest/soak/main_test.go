@@ -43,14 +43,26 @@ var binaries = sync.OnceValues(func() (string, error) {
 var builtIn string
 
 // binary builds heartlock once for all tests; crashing, with the places at which
-// it can be made to kill itself (see package crashpoint).
+// it can be made to kill itself (see package crashpoint). The former is built as
+// the test binary itself was, under the race detector if that is; the latter never
+// is, because it is started some hundred times.
 var (
-	binary   = sync.OnceValues(func() (string, error) { return build("heartlock") })
+	binary   = sync.OnceValues(func() (string, error) { return build("heartlock", asBuilt()...) })
 	crashing = sync.OnceValues(func() (string, error) { return build("heartlock-crashing", "-tags=crashpoints") })
 )
 
-// build builds heartlock as the test binary itself was built: under the race
-// detector if that is.
+// asBuilt are the flags with which the test binary was built.
+func asBuilt() (flags []string) {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "-race" || s.Key == "-gcflags" {
+				flags = append(flags, s.Key+"="+s.Value)
+			}
+		}
+	}
+	return flags
+}
+
 func build(name string, flags ...string) (string, error) {
 	dir, err := binaries()
 	if err != nil {
@@ -58,13 +70,6 @@ func build(name string, flags ...string) (string, error) {
 	}
 	path := filepath.Join(dir, name)
 	args := append([]string{"build", "-buildvcs=false", "-o", path}, flags...)
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "-race" || s.Key == "-gcflags" {
-				args = append(args, s.Key+"="+s.Value)
-			}
-		}
-	}
 	if out, err := exec.Command("go", append(args, "github.com/heartlock/heartlock")...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}

@@ -26,15 +26,10 @@ func rotate(more ...string) []string {
 }
 
 // crash runs a command that kills itself at a place, and reports whether it got
-// there. If not, it must have succeeded.
+// there. If not, it must have succeeded. The program is the crashing one.
 func (i *installation) crash(t *testing.T, place string, args ...string) (reached bool) {
 	t.Helper()
-	path, err := crashing()
-	if err != nil {
-		t.Fatal(err)
-	}
 	cmd := i.command(t, args...)
-	cmd.Path, cmd.Args[0] = path, path
 	cmd.Env = append(cmd.Env, "HEARTLOCK_TEST_CRASH_AT="+place)
 	out, err := cmd.CombinedOutput()
 	if err == nil {
@@ -117,7 +112,7 @@ func (k *killings) report(t *testing.T, name string, atLeast int) {
 // and the command that is run again ends as if it had never been killed.
 func TestKilledWhileRotating(t *testing.T) {
 	parallel(t)
-	eachInstallation(t, rotatedSecrets, func(t *testing.T, i *installation) {
+	eachInstallation(t, crashing, rotatedSecrets, func(t *testing.T, i *installation) {
 		_, keys := i.keys(t)
 		former, all := keys[0], len(i.sealed(t))
 		k := &killings{from: i, command: rotate(), goOn: rotate()}
@@ -166,7 +161,7 @@ func (i *installation) isRotated(t *testing.T, former string, all int) {
 // TestKilledWhileFinishing kills the end of a rotation, and the way back.
 func TestKilledWhileFinishing(t *testing.T) {
 	parallel(t)
-	eachInstallation(t, rotatedSecrets/10, func(t *testing.T, i *installation) {
+	eachInstallation(t, crashing, rotatedSecrets/10, func(t *testing.T, i *installation) {
 		_, keys := i.keys(t)
 		former, all := keys[0], len(i.sealed(t))
 		i.mustRun(t, "", rotate()...)
@@ -184,7 +179,7 @@ func TestKilledWhileFinishing(t *testing.T) {
 			return s.seals() == former && (s.Rotation == nil || underWay(s, former, true, all))
 		}
 		undo.goal = func(t *testing.T, i *installation) { i.hasOnly(t, former, all, renewed) }
-		stride, batches := 10, 2
+		stride, batches := 100, 1
 		if *soak {
 			stride, batches = 1, all/rotationBatch
 		}
@@ -224,7 +219,7 @@ func (i *installation) hasOnly(t *testing.T, key string, all int, aside string) 
 // random moments, one after the other on one installation.
 func TestKilledWhileRotatingBlindly(t *testing.T) {
 	parallel(t)
-	eachInstallation(t, rotatedSecrets, func(t *testing.T, i *installation) {
+	eachInstallation(t, crashing, rotatedSecrets, func(t *testing.T, i *installation) {
 		kills, unreadable, unreadableByPython, all := 6, 0, 0, len(i.sealed(t))
 		if *soak {
 			kills = 100
@@ -314,7 +309,7 @@ func (i *installation) isUsable(t *testing.T) {
 // fails before it has changed anything.
 func TestAWrongKeyRotatesNothing(t *testing.T) {
 	parallel(t)
-	eachInstallation(t, 20, func(t *testing.T, i *installation) {
+	eachInstallation(t, crashing, 20, func(t *testing.T, i *installation) {
 		before := i.sealed(t)
 		right := i.environ
 		for name, environ := range map[string][]string{

@@ -153,7 +153,7 @@ func (r *register) lacks(t *testing.T, i *installation, v *server, least []int64
 // SQLite, two on PostgreSQL.
 func TestManyClientsWhileRotating(t *testing.T) {
 	parallel(t)
-	eachInstallation(t, rotatedSecrets, func(t *testing.T, i *installation) {
+	eachInstallation(t, binary, rotatedSecrets, func(t *testing.T, i *installation) {
 		bystanders := 5
 		if *soak {
 			bystanders = 100

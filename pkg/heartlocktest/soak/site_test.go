@@ -34,6 +34,7 @@ type site struct {
 	environ    []string
 	credential *syscall.Credential // another user, or nil
 	umask      string              // for sh, or ""
+	program    func() (string, error)
 }
 
 // newSite makes an empty site with these variables.
@@ -44,7 +45,7 @@ func newSite(t *testing.T, environ ...string) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(base) })
-	s := &site{dir: filepath.Join(base, "server"), home: filepath.Join(base, "home"), environ: environ}
+	s := &site{dir: filepath.Join(base, "server"), home: filepath.Join(base, "home"), environ: environ, program: binary}
 	for _, dir := range []string{s.dir, s.home} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -89,7 +90,7 @@ func number(t *testing.T, text string) int {
 // command is heartlock with these arguments. It dies with the test binary.
 func (s *site) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	path, err := binary()
+	path, err := s.program()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ func TestAServerThatMissesARotation(t *testing.T) {
 	db := heartlocktest.StartPostgres(t, heartlocktest.PostgresOptions{})
 	url := db.Database(t)
 	i := &installation{site: newSite(t, "DATABASE_URL="+url), postgres: db, databaseURL: url}
+	i.program = crashing
 	i.fill(t, 60)
 	keys, fingerprints := i.keys(t)
 	renewed := keyring.Generate()

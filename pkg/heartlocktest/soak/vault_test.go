@@ -36,12 +36,14 @@ type installation struct {
 	remembered  string                        // id of the project that an idempotent request has made
 }
 
-// eachInstallation runs a test with one on each engine.
-func eachInstallation(t *testing.T, secrets int, test func(t *testing.T, i *installation)) {
+// eachInstallation runs a test with one on each engine, on which this program
+// runs.
+func eachInstallation(t *testing.T, program func() (string, error), secrets int, test func(t *testing.T, i *installation)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
 		parallel(t)
 		i := &installation{site: newSite(t)}
+		i.program = program
 		i.fill(t, secrets)
 		test(t, i)
 	})
@@ -50,6 +52,7 @@ func eachInstallation(t *testing.T, secrets int, test func(t *testing.T, i *inst
 		db := heartlocktest.StartPostgres(t, heartlocktest.PostgresOptions{Durable: *soak})
 		url := db.Database(t)
 		i := &installation{site: newSite(t, "DATABASE_URL="+url), postgres: db, databaseURL: url}
+		i.program = program
 		i.fill(t, secrets)
 		test(t, i)
 	})
@@ -157,6 +160,7 @@ func (i *installation) copied(t *testing.T) *installation {
 	t.Helper()
 	other := *i
 	other.site = newSite(t)
+	other.program = i.program
 	if err := os.CopyFS(other.dir, os.DirFS(i.dir)); err != nil {
 		t.Fatal(err)
 	}
