@@ -1,3 +1,4 @@
+DROP INDEX secrets_environment;
 -- Back to the schema without custody. Stop all servers and finish a rotation first.
 ALTER TABLE environments DROP COLUMN history_from;
 DROP TABLE backups;

@@ -49,3 +49,7 @@ CREATE INDEX backups_taken ON backups (taken_at);
 -- From this revision on, every state of the environment can be told: retention
 -- has removed nothing that belongs to one.
 ALTER TABLE environments ADD COLUMN history_from INTEGER NOT NULL DEFAULT 0;
+
+-- The other indexes of this table are partial, and no use to what is deleted with
+-- its environment.
+CREATE INDEX secrets_environment ON secrets (environment_id);
