@@ -198,6 +198,35 @@ func TestWhatIsSent(t *testing.T) {
 			},
 			seen{Method: "GET", Path: env + "secrets/", IfNone: `"9"`},
 		},
+		{
+			func() error {
+				_, err := c.Secrets(ctx, e, ListSecrets{Values: true, Revision: new(int64)})
+				return err
+			},
+			seen{Method: "GET", Path: env + "secrets/", Query: "revision=0&values=true"},
+		},
+		{
+			func() error {
+				at := time.Date(2027, 1, 31, 13, 0, 0, 5000, time.FixedZone("", 3600))
+				_, err := c.Secrets(ctx, e, ListSecrets{At: &at})
+				return err
+			},
+			seen{Method: "GET", Path: env + "secrets/", Query: "at=2027-01-31T12%3A00%3A00.000005Z"},
+		},
+		{func() error { _, err := c.DeletedSecrets(ctx, e); return err }, seen{Method: "GET", Path: env + "secrets/", Query: "deleted=true"}},
+		{
+			func() error { _, err := c.RollBackSecret(ctx, e, "A_KEY", 3, IfMatch(`"v4"`)); return err },
+			seen{Method: "POST", Path: env + "secrets/A_KEY/rollback/", Body: `{"version":3}`, IfMatch: `"v4"`},
+		},
+		{
+			func() error {
+				_, err := c.RestoreEnvironment(ctx, e, api.RestoreRequest{Revision: new(int64), DryRun: true}, IfMatch(`"7"`))
+				return err
+			},
+			seen{Method: "POST", Path: env + "restore/", Body: `{"revision":0,"dry_run":true}`, IfMatch: `"7"`},
+		},
+		{func() error { _, err := Collect(c.SecretVersions(ctx, e, "A_KEY")); return err }, seen{Method: "GET", Path: env + "secrets/A_KEY/versions/", Query: "limit=1000"}},
+		{func() error { _, err := Collect(c.Revisions(ctx, e)); return err }, seen{Method: "GET", Path: env + "revisions/"}},
 		{func() error { return c.RevokeServiceToken(ctx, "shop", "id") }, seen{Method: "DELETE", Path: base + "projects/shop/tokens/id/"}},
 	} {
 		got = seen{}
