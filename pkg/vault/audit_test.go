@@ -29,7 +29,11 @@ func (p *place) failAudit(t *testing.T) {
 // that it has made is worth nothing, and none that reads may return a value.
 func TestNothingHappensUnaudited(t *testing.T) {
 	t.Parallel()
-	eachHouse(t, func(t *testing.T, h *house) {
+	eachPlace(t, func(t *testing.T, p place) {
+		p.retention = vault.Retention{Versions: 1}
+		h := p.house(t)
+		h.put(t, "A", "the first value")
+		h.put(t, "A", "a former value")
 		h.put(t, "A", "a value")
 		must(h.CreateEnvironment(t.Context(), h.ann, "shop", api.CreateEnvironment{Name: "Spare"}))
 		own := must(h.CreateOwnToken(t.Context(), h.ann, api.CreatePersonalToken{Name: "laptop"}))
@@ -46,6 +50,27 @@ func TestNothingHappensUnaudited(t *testing.T) {
 				l, err := h.SecretsWithValues(ctx, h.ann, development)
 				return l.Results, err
 			},
+			"read version": func(ctx context.Context) (any, error) {
+				s, err := h.SecretVersion(ctx, h.ann, in(development, "A"), 1)
+				return s.Value, err
+			},
+			"read the past": func(ctx context.Context) (any, error) {
+				l, err := h.SecretsAt(ctx, h.ann, development, vault.Moment{Revision: ptr(int64(1))}, true)
+				return l.Results, err
+			},
+			"roll back": func(ctx context.Context) (any, error) {
+				s, err := h.RollBack(ctx, h.ann, in(development, "A"), api.RollbackRequest{Version: 1}, vault.Match{})
+				return s.Value, err
+			},
+			"restore": func(ctx context.Context) (any, error) {
+				_, err := h.Restore(ctx, h.ann, development, api.RestoreRequest{Revision: ptr(int64(1))}, vault.Match{})
+				return nil, err
+			},
+			"compare with the past": func(ctx context.Context) (any, error) {
+				_, err := h.Restore(ctx, h.ann, development, api.RestoreRequest{Revision: ptr(int64(1)), DryRun: true}, vault.Match{})
+				return nil, err
+			},
+			"prune": func(ctx context.Context) (any, error) { return nil, h.Maintain(ctx) },
 			"put": func(ctx context.Context) (any, error) {
 				s, _, err := h.PutSecret(ctx, h.ann, in(development, "B"), api.PutSecret{Value: &value}, vault.Match{})
 				return s.Value, err

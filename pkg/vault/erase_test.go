@@ -187,3 +187,31 @@ func TestNoRowOfWhatWasDeletedIsLeft(t *testing.T) {
 		}
 	})
 }
+
+// TestPrunedValuesAreInNoFile is the same for what retention removes; what stays
+// must not be touched.
+func TestPrunedValuesAreInNoFile(t *testing.T) {
+	t.Parallel()
+	eachPlace(t, func(t *testing.T, p place) {
+		if p.options.Engine != store.SQLite {
+			return // there the server's VACUUM does it
+		}
+		p.retention = vault.Retention{Versions: 1}
+		h := p.house(t)
+		h.plant(t, development)
+		environment := must(h.Environment(t.Context(), h.ann, development))
+		before := h.sealedTexts(t, environment)
+		must(0, h.Maintain(t.Context()))
+		kept := h.sealedTexts(t, environment)
+		gone := slices.DeleteFunc(before, func(s string) bool { return slices.Contains(kept, s) })
+		if len(gone) == 0 || len(kept) == 0 {
+			t.Fatalf("%d ciphertexts are gone, %d kept", len(gone), len(kept))
+		}
+		if n := h.found(t, gone); n != 0 {
+			t.Errorf("%d pieces of removed ciphertexts are left in the files", n)
+		}
+		if h.found(t, kept) == 0 {
+			t.Error("what is kept is not in the files")
+		}
+	})
+}
