@@ -80,7 +80,7 @@ var libraries = []library{
 	{"html/template", []string{"pkg/web", "pkg/mail"}, true, "pages and mail are the only HTML"},
 	{"text/template", []string{"pkg/mail"}, true, "what is shown in a browser needs html/template"},
 	{"encoding/json", nil, true, "it folds case, takes the last of two equal names and replaces invalid UTF-8 silently; use api.Decode and api.Encode, or github.com/go-json-experiment/json"},
-	{"math/rand", nil, true, "it is predictable; use crypto/rand"},
+	{"math/rand", []string{harness}, true, "it is predictable; use crypto/rand"},
 	{"unsafe", nil, false, "secrets have no business near it"},
 	{"log", nil, true, "logging goes through log/slog"},
 	{"testing", []string{harness}, true, "product code does not depend on the test framework"},
