@@ -7,7 +7,8 @@ import "time"
 type Secret struct {
 	Key       string    `json:"key"`
 	Value     *Value    `json:"value,omitzero"`
-	Version   int64     `json:"version"` // 1, 2, …: grows with each change of value, key or comment
+	Version   int64     `json:"version"`  // 1, 2, …: grows with each change of value, key or comment
+	Revision  int64     `json:"revision"` // of the environment, at which this version came
 	Comment   string    `json:"comment"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -32,8 +33,10 @@ func (c *call) tag(tag string) (current bool) {
 // revisionTag is the entity tag of all secrets of an environment.
 func revisionTag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
 
-// versionTag is the entity tag of one secret.
-func versionTag(version int64) string { return `"v` + strconv.FormatInt(version, 10) + `"` }
+// versionTag is the entity tag of one secret. The version alone would not do: of
+// two secrets that had the same key one after the other, because the first was
+// renamed, each has a version 1.
+func versionTag(s api.Secret) string { return fmt.Sprintf(`"v%d-%d"`, s.Version, s.Revision) }
 
 // startSession hands the cookies of a session that has just begun to the
 // browser.

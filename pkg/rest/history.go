@@ -72,7 +72,7 @@ func rollBack(c *call, in struct {
 ) (api.Secret, error) {
 	s, err := c.api.vault.RollBack(c, c.who, in.ref(), in.Body, in.Match)
 	if err == nil {
-		c.tag(versionTag(s.Version))
+		c.tag(versionTag(s))
 	}
 	return s, err
 }

@@ -148,8 +148,8 @@ func (f *input) parse(dst reflect.Value, text string) error {
 }
 
 // fillMatch reads the preconditions of a write (RFC 9110, section 13.1):
-// If-Match with "*", an environment's entity tag "12" or a secret's "v3", and
-// If-None-Match with "*". Lists and weak tags do not identify one state and are
+// If-Match with "*", an environment's entity tag "12", a secret's "v3-12" or only
+// its version, "v3", and If-None-Match with "*". Lists and weak tags do not identify one state and are
 // refused.
 func (f *input) fillMatch(dst reflect.Value, h http.Header) error {
 	var m vault.Match
@@ -164,24 +164,37 @@ func (f *input) fillMatch(dst reflect.Value, h http.Header) error {
 		dst.Set(reflect.ValueOf(m))
 		return nil
 	}
-	const must = `must be *, the ETag of the environment such as "12", or that of the secret such as "v3"`
-	tag, quoted := unquote(tags[0])
-	version, isVersion := strings.CutPrefix(tag, "v")
-	n, err := strconv.ParseInt(version, 10, 64)
-	switch {
-	case len(tags) > 1:
-		return fault.InvalidField("header.If-Match", must)
-	case tags[0] == "*":
+	if len(tags) == 1 && tags[0] == "*" {
 		m.Exists = true
-	case !quoted || err != nil || n < 0:
-		return fault.InvalidField("header.If-Match", must)
-	case isVersion:
-		m.Version = &n
-	default:
-		m.Revision = &n
+	} else if len(tags) > 1 || !matchTag(&m, tags[0]) {
+		return fault.InvalidField("header.If-Match", `must be *, the ETag of the environment such as "12", or that of the secret such as "v3-12" or "v3"`)
 	}
 	dst.Set(reflect.ValueOf(m))
 	return nil
+}
+
+// matchTag reads an entity tag, and reports whether it is one of ours.
+func matchTag(m *vault.Match, header string) (ok bool) {
+	tag, quoted := unquote(header)
+	if !quoted {
+		return false
+	}
+	secret, isSecret := strings.CutPrefix(tag, "v")
+	if !isSecret {
+		m.Revision, ok = whole(tag)
+		return ok
+	}
+	version, came, both := strings.Cut(secret, "-")
+	if m.Version, ok = whole(version); ok && both {
+		m.VersionCame, ok = whole(came)
+	}
+	return ok
+}
+
+// whole reads a number from 0.
+func whole(text string) (*int64, bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	return &n, err == nil && n >= 0
 }
 
 func unquote(tag string) (string, bool) {

@@ -335,7 +335,7 @@ func readSecret(c *call, in struct {
 	}
 	s, err := c.api.vault.Secret(c, c.who, in.ref())
 	if err == nil {
-		c.tag(versionTag(s.Version))
+		c.tag(versionTag(s))
 	}
 	return s, err
 }
@@ -351,7 +351,7 @@ func putSecret(c *call, in struct {
 		c.status = created
 	}
 	if err == nil {
-		c.tag(versionTag(s.Version))
+		c.tag(versionTag(s))
 	}
 	return s, err
 }
@@ -364,7 +364,7 @@ func patchSecret(c *call, in struct {
 ) (api.Secret, error) {
 	s, err := c.api.vault.PatchSecret(c, c.who, in.ref(), in.Body, in.Match)
 	if err == nil {
-		c.tag(versionTag(s.Version))
+		c.tag(versionTag(s))
 	}
 	return s, err
 }

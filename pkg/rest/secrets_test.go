@@ -51,7 +51,7 @@ func TestPutCreatesReplacesAndKeeps(t *testing.T) {
 		t := r.t
 		var s api.Secret
 		created := r.put("KEY", "one").Want(201).Decode(&s)
-		if s.Version != 1 || s.Value != nil || created.Header.Get("ETag") != `"v1"` || strings.Contains(created.Body, "one") {
+		if s.Version != 1 || s.Value != nil || created.Header.Get("ETag") != `"v1-1"` || strings.Contains(created.Body, "one") {
 			t.Errorf("created: %s %v", created.Body, created.Header)
 		}
 		before := r.s.State()
@@ -60,7 +60,7 @@ func TestPutCreatesReplacesAndKeeps(t *testing.T) {
 			t.Errorf("the same value made version %d:\n%s", s.Version, diff)
 		}
 		changed := r.put("KEY", "two").Want(200).Decode(&s)
-		if s.Version != 2 || changed.Header.Get("ETag") != `"v2"` {
+		if s.Version != 2 || changed.Header.Get("ETag") != `"v2-2"` {
 			t.Errorf("changed: %+v", s)
 		}
 		if got := r.get("KEY"); got.Value.Reveal() != "two" || got.Version != 2 || got.UpdatedBy.Name != heartlocktest.OwnerEmail {
@@ -142,7 +142,7 @@ func TestConditionsOnTheState(t *testing.T) {
 		r.owner.Call("POST", r.at+"bulk/", map[string]any{"set": map[string]any{"B": "x"}}, `If-Match: "5"`).Want(200)
 		r.owner.Call("POST", r.at+"bulk/", map[string]any{"set": map[string]any{"B": "y"}}, `If-Match: *`).Want(200)
 		before := r.s.State()
-		for _, bad := range []string{"v5", `"x"`, `W/"5"`, `"5", "6"`, `"v"`, `""`, `"-1"`, `"99999999999999999999"`, "5", `"5`} {
+		for _, bad := range []string{"v5", `"x"`, `W/"5"`, `"5", "6"`, `"v"`, `"v5-"`, `"v5-x"`, `"v5--1"`, `"v-5"`, `"5-5"`, `""`, `"-1"`, `"99999999999999999999"`, "5", `"5`} {
 			r.put("KEY", "x", "If-Match: "+bad).WantProblem(400)
 			r.owner.Call("DELETE", r.at+"KEY/", nil, "If-Match: "+bad).WantProblem(400)
 		}
@@ -511,6 +511,43 @@ func TestAConditionThatIsNotLookedAtIsRefused(t *testing.T) {
 		}
 		if diff := cmp.Diff(state, r.s.State()); diff != "" {
 			r.t.Errorf("something was changed:\n%s", diff)
+		}
+	})
+}
+
+// Two secrets that had the same key one after the other have the same versions,
+// and are still told apart by their entity tags.
+func TestEntityTagsAreOfOneSecret(t *testing.T) {
+	eachRoom(t, func(r *room) {
+		t := r.t
+		first := r.put("KEY", "one").Want(201).Header.Get("ETag")
+		r.owner.Call("GET", r.at+"KEY/", nil, "If-None-Match: "+first).Want(304)
+		r.put("KEY", "one", "If-Match: "+first).Want(200)
+		renamed := r.owner.Call("PATCH", r.at+"KEY/", map[string]any{"key": "OTHER"}, "If-Match: "+first).Want(200)
+		r.put("KEY", "two").Want(201)
+		if s := r.get("KEY"); s.Version != 1 || s.Revision != 3 {
+			t.Errorf("version %d of revision %d", s.Version, s.Revision)
+		}
+		r.owner.Call("GET", r.at+"KEY/", nil, "If-None-Match: "+first).Want(200)
+		before := r.s.State()
+		r.put("KEY", "three", "If-Match: "+first).WantProblem(412)
+		r.owner.Call("DELETE", r.at+"KEY/", nil, "If-Match: "+first).WantProblem(412)
+		r.owner.Call("POST", r.at+"KEY/rollback/", map[string]any{"version": 1}, "If-Match: "+first).WantProblem(412)
+		if diff := cmp.Diff(before, r.s.State()); diff != "" {
+			t.Errorf("what was refused changed the database:\n%s", diff)
+		}
+		r.put("KEY", "three", `If-Match: "v1"`).Want(200) // the version alone is still taken
+		if got := r.owner.Call("GET", r.at+"OTHER/", nil).Want(200).Header.Get("ETag"); got != renamed.Header.Get("ETag") || got != `"v2-2"` {
+			t.Errorf("read as %s, renamed as %s", got, renamed.Header.Get("ETag"))
+		}
+		again := r.owner.Call("POST", r.at+"OTHER/rollback/", map[string]any{"version": 1}).Want(200).Header.Get("ETag")
+		if got := r.owner.Call("GET", r.at+"OTHER/", nil).Want(200).Header.Get("ETag"); got != again {
+			t.Errorf("read as %s, rolled back as %s", got, again)
+		}
+		for _, s := range r.list("").Results {
+			if tag := fmt.Sprintf(`"v%d-%d"`, s.Version, s.Revision); tag != r.owner.Call("GET", r.at+s.Key+"/", nil).Want(200).Header.Get("ETag") {
+				t.Errorf("the list says %s of %s", tag, s.Key)
+			}
 		}
 	})
 }

@@ -94,7 +94,8 @@ func (l lookup) of(caller Caller, projectRef, environmentRef string, use lookupU
 var (
 	environmentLookup = newLookup(`e.id, e.project_id, e.slug, e.name, e.position, e.is_protected, e.revision, e.secret_count,
        e.created_at, e.updated_at, p.slug`, "")
-	secretLookup = newLookup(`e.project_id, e.slug, e.is_protected, COALESCE(s.version, 0), COALESCE(s.comment, ''), s.sealed,
+	secretLookup = newLookup(`e.project_id, e.slug, e.is_protected, COALESCE(s.version, 0), COALESCE(s.revision, 0),
+       COALESCE(s.comment, ''), s.sealed,
        COALESCE(s.key_fingerprint, ''), COALESCE(s.created_at, 0), COALESCE(s.updated_at, 0),
        COALESCE(s.updated_by_kind, ''), COALESCE(s.updated_by_id, ''), COALESCE(s.updated_by_name, '')`, `
 LEFT JOIN secrets s ON s.environment_id = e.id AND s.key = ? AND s.sealed IS NOT NULL`)

@@ -29,7 +29,7 @@ WHERE id = ? AND version = ?`
 	// The revision is read by the same statement as the rows, so that it is theirs.
 	secretsOfOne = `
 SELECT (SELECT e.revision FROM environments e WHERE e.id = ?),
-       s.key, s.version, s.comment, s.sealed, s.key_fingerprint,
+       s.key, s.version, s.revision, s.comment, s.sealed, s.key_fingerprint,
        s.created_at, s.updated_at, s.updated_by_kind, s.updated_by_id, s.updated_by_name
 FROM secrets s WHERE s.environment_id = ? AND s.sealed IS NOT NULL ORDER BY s.key`
 )
@@ -57,7 +57,7 @@ func (q Queries) SecretFor(ctx context.Context, caller Caller, projectRef, ref, 
 	text, id := secretLookup.of(caller, projectRef, ref, toRead)
 	v, s := new(EnvironmentView), &Secret{Key: key}
 	err := q.hotRow(ctx, []any{
-		&v.ProjectID, &v.Slug, &v.IsProtected, &s.Version, &s.Comment, &s.Sealed, &s.KeyFingerprint,
+		&v.ProjectID, &v.Slug, &v.IsProtected, &s.Version, &s.Revision, &s.Comment, &s.Sealed, &s.KeyFingerprint,
 		&s.CreatedAt, &s.UpdatedAt, &s.UpdatedBy.Kind, &s.UpdatedBy.ID, &s.UpdatedBy.Name, &v.Role, &v.Access,
 	}, text, id, key, projectRef, ref)
 	if s.Sealed == nil {
@@ -79,7 +79,7 @@ func (q Queries) SecretsOf(ctx context.Context, e *Environment) ([]Secret, error
 		secrets = append(secrets, Secret{})
 		s := &secrets[len(secrets)-1]
 		s.Sealed = new(string) // database/sql is slow at filling in a nil pointer
-		err := rows.Scan(&e.Revision, &s.Key, &s.Version, &s.Comment, s.Sealed, &s.KeyFingerprint,
+		err := rows.Scan(&e.Revision, &s.Key, &s.Version, &s.Revision, &s.Comment, s.Sealed, &s.KeyFingerprint,
 			&s.CreatedAt, &s.UpdatedAt, &s.UpdatedBy.Kind, &s.UpdatedBy.ID, &s.UpdatedBy.Name)
 		if err != nil {
 			return nil, wrap(err)

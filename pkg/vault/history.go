@@ -265,8 +265,7 @@ func (v *Vault) RollBack(ctx context.Context, p Principal, ref SecretRef, in api
 		if err != nil {
 			return err
 		}
-		done = changes[0]
-		_, err = v.apply(ctx, tx, p, view, changes)
+		done, err = v.applyOne(ctx, tx, p, view, changes)
 		return err
 	})
 	if err != nil {

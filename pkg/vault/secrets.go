@@ -100,7 +100,7 @@ func (v *Vault) secretsOf(ctx context.Context, p Principal, a Action, ref Enviro
 
 func apiSecret(row *store.Secret) api.Secret {
 	return api.Secret{
-		Key: row.Key, Version: row.Version, Comment: row.Comment,
+		Key: row.Key, Version: row.Version, Revision: row.Revision, Comment: row.Comment,
 		CreatedAt: row.CreatedAt.Time(), UpdatedAt: row.UpdatedAt.Time(), UpdatedBy: apiActor(row.UpdatedBy),
 	}
 }
@@ -120,6 +120,10 @@ type Match struct {
 	Absent   bool   // If-None-Match: * — it must not
 	Revision *int64 // If-Match: "12" — the environment must be at this revision
 	Version  *int64 // If-Match: "v3" — the secret must be at this version
+	// VersionCame goes with Version, If-Match: "v3-12": the environment's revision at
+	// which that version came. It tells apart two secrets that had the same key one
+	// after the other, each of which has a version 3.
+	VersionCame *int64
 }
 
 // check compares the condition with the state in the transaction.
@@ -132,7 +136,7 @@ func (m Match) check(view *store.EnvironmentView, row *store.Secret) error {
 	case m.Revision != nil && *m.Revision != view.Revision:
 		return fault.New(fault.PreconditionFailed, "The environment has changed since you read it and is at revision "+
 			strconv.FormatInt(view.Revision, 10)+" now. Read it again and repeat your change.")
-	case m.Version != nil && (row == nil || *m.Version != row.Version):
+	case m.Version != nil && (row == nil || *m.Version != row.Version || m.VersionCame != nil && *m.VersionCame != row.Revision):
 		return fault.New(fault.PreconditionFailed, "The secret has changed since you read it. Read it again and repeat your change.")
 	}
 	return nil

@@ -105,8 +105,7 @@ func (v *Vault) editOne(ctx context.Context, p Principal, a Action, ref SecretRe
 		if err != nil {
 			return err
 		}
-		done = changes[0]
-		_, err = v.apply(ctx, tx, p, view, changes)
+		done, err = v.applyOne(ctx, tx, p, view, changes)
 		return err
 	})
 	return done, err
@@ -354,6 +353,16 @@ func (v *Vault) apply(ctx context.Context, tx store.Tx, p Principal, view *store
 		return 0, err
 	}
 	return revision, v.record(ctx, tx, p, changeEvents(view, changes)...)
+}
+
+// applyOne is apply for one edit, and returns what it did.
+func (v *Vault) applyOne(ctx context.Context, tx store.Tx, p Principal, view *store.EnvironmentView, changes []change) (done change, err error) {
+	done = changes[0]
+	revision, err := v.apply(ctx, tx, p, view, changes)
+	if done.effect != unchanged {
+		done.row.Revision = revision
+	}
+	return done, err
 }
 
 // smallValue is the size up to which as many values as an environment can hold
