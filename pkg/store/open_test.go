@@ -108,7 +108,7 @@ func TestEveryConnectionHasTheSettings(t *testing.T) {
 	o.MaxConns = 5
 	s := migrated(t, o)
 	common := map[string]string{
-		"foreign_keys": "1", "synchronous": "2", "secure_delete": "2", "busy_timeout": "10000", "journal_mode": "wal",
+		"foreign_keys": "1", "synchronous": "2", "secure_delete": "1", "busy_timeout": "10000", "journal_mode": "wal",
 		"trusted_schema": "0", "journal_size_limit": "67108864",
 	}
 	for pool, want := range map[*sql.DB]string{s.ReaderPool(): "1", s.WriterPool(): "0"} {
