@@ -76,6 +76,21 @@ func TestStatesAtARevisionAndAtATime(t *testing.T) {
 				equal(t, fmt.Sprintf("revision at %d", at), must(w.RevisionAt(t.Context(), w.shopDev.ID, store.Micros(at))), int64(max(want, 0)))
 			}
 		}
+		w.replace(t, w.shopDev, "B", func(s *store.Secret) { remove(s); s.Revision, s.UpdatedAt = 8, 80 })
+		w.write(t, func(ctx context.Context, tx store.Tx) error { // a third life
+			found, err := tx.SecretsByKey(ctx, w.shopDev.ID, []string{"B"})
+			if err != nil {
+				return err
+			}
+			again := *found["B"]
+			again.Version, again.Revision, again.CreatedAt, again.UpdatedAt = again.Version+1, 9, 90, 90
+			seal("b5")(&again)
+			return tx.ReplaceSecrets(ctx, []store.SecretChange{{Old: *found["B"], New: again}})
+		})
+		for revision, want := range livedStates {
+			got := must(w.SecretsAt(t.Context(), w.shopDev.ID, int64(revision)))
+			equal(t, fmt.Sprintf("revision %d, after a third life of B", revision), shown(got), want)
+		}
 		equal(t, "of another environment", len(must(w.SecretsAt(t.Context(), w.shopProd.ID, 7))), 0)
 		equal(t, "of another environment", must(w.RevisionAt(t.Context(), w.shopProd.ID, 1000)), int64(0))
 	})
