@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -280,7 +281,7 @@ func TestHistoryQueriesUseIndexes(t *testing.T) {
 					t.Errorf("%s reads a whole table: %s", name, step)
 				}
 			}
-			must(0, rows.Close())
+			must(0, errors.Join(rows.Err(), rows.Close()))
 		}
 	})
 }
