@@ -395,3 +395,33 @@ func TestRestoringIsAllOrNothing(t *testing.T) {
 		isKind(t, "at a former revision", err, fault.PreconditionFailed)
 	})
 }
+
+// A page of revisions ends early when they name many secrets, and never in the
+// middle of one.
+func TestLargeRevisionsComeWhole(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		const bulks, each = 11, api.MaxSecretsPerBulk
+		for i := range bulks {
+			set := map[string]api.Value{}
+			for k := range each {
+				set[fmt.Sprintf("K%d", k)] = api.NewValue(fmt.Sprint(i))
+			}
+			must(h.Bulk(t.Context(), h.ann, development, api.BulkRequest{Set: set}, vault.Match{}))
+		}
+		var sizes []int
+		pages := 0
+		for cursor := ""; ; pages++ {
+			page := must(h.Revisions(t.Context(), h.ann, development, cursor, 0))
+			for _, r := range page.Results {
+				sizes = append(sizes, len(r.Created)+len(r.Updated))
+			}
+			if page.Next == nil {
+				break
+			}
+			cursor = *page.Next
+		}
+		equal(t, "changes of each", sizes, slices.Repeat([]int{each}, bulks))
+		equal(t, "pages before the last", pages, 1)
+	})
+}
