@@ -65,12 +65,14 @@ SELECT x.*, p.version IS NOT NULL, COALESCE(p.key, ''), p.sealed IS NOT NULL FRO
 ) x LEFT JOIN secret_versions p ON p.secret_id = x.id AND p.version = x.version - 1
 ORDER BY x.revision DESC, x.key LIMIT ?`
 
-	deletedSecrets = secretColumns + `
-WHERE s.environment_id = ? AND s.sealed IS NULL
-  AND EXISTS (SELECT 1 FROM secret_versions v WHERE v.secret_id = s.id AND v.sealed IS NOT NULL)
+	deletedSecrets = `
+WITH deleted AS (
+    SELECT d.id, ROW_NUMBER() OVER (PARTITION BY d.key ORDER BY d.revision DESC) AS place
+    FROM secrets d WHERE d.environment_id = ? AND d.sealed IS NULL
+)` + secretColumns + `
+JOIN deleted n ON n.id = s.id AND n.place = 1
+WHERE EXISTS (SELECT 1 FROM secret_versions v WHERE v.secret_id = s.id AND v.sealed IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM secrets l WHERE l.environment_id = s.environment_id AND l.key = s.key AND l.sealed IS NOT NULL)
-  AND NOT EXISTS (SELECT 1 FROM secrets d WHERE d.environment_id = s.environment_id AND d.key = s.key AND d.sealed IS NULL
-                  AND d.revision > s.revision)
 ORDER BY s.revision DESC LIMIT ?`
 )
 

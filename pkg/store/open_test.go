@@ -322,6 +322,7 @@ func TestPostgresSession(t *testing.T) {
 	show(s, "statement_timeout", "30s")
 	show(s, "lock_timeout", "10s")
 	show(s, "idle_in_transaction_session_timeout", "1min")
+	show(s, "jit", "off")
 	show(s, "standard_conforming_strings", "on")
 	show(s, "application_name", "heartlock")
 	o.DSN += "&statement_timeout=5000&application_name=mine&options=-c%20lock_timeout%3D2000"

@@ -23,15 +23,17 @@ const (
 	defaultConnectTimeout = 5 * time.Second
 )
 
-// limits are what a session gets unless the address sets it: the most that one
-// statement, one wait for a lock and one idle transaction may take, so that a
-// request that nobody waits for any more ends. They are set after connecting
-// and not while connecting, because connection poolers refuse what they do not
-// know.
-var limits = [...]struct{ name, value string }{
+// sessionSettings are what a session gets unless the address sets it: the most
+// that one statement, one wait for a lock and one idle transaction may take, so
+// that a request that nobody waits for any more ends; and no compiling of queries,
+// which takes more than a second for one of the history that runs for a tenth of
+// it. They are set after connecting and not while connecting, because connection
+// poolers refuse what they do not know.
+var sessionSettings = [...]struct{ name, value string }{
 	{"statement_timeout", "30s"},
 	{"lock_timeout", "10s"},
 	{"idle_in_transaction_session_timeout", "60s"},
+	{"jit", "off"},
 }
 
 // openPostgres opens one pool for everything. The queries go out in pgx's exec
@@ -45,7 +47,7 @@ func openPostgres(ctx context.Context, o Options) (*Store, error) {
 	if o.MaxConns == 0 {
 		o.MaxConns = max(10, 4*runtime.NumCPU())
 	}
-	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(limitSession(config)))
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(setUpSession(config)))
 	setPoolRules(db, o)
 	s := newStore(o, db, db, func() schema.Dialect { return postgresDialect{pgdialect.New()} })
 	if err := s.Ping(ctx); err != nil {
@@ -89,12 +91,12 @@ func setPoolRules(db *sql.DB, o Options) {
 	}
 }
 
-// limitSession gives a new connection those limits that its address does not set.
-func limitSession(config *pgx.ConnConfig) func(context.Context, *pgx.Conn) error {
+// setUpSession gives a new connection those settings that its address does not have.
+func setUpSession(config *pgx.ConnConfig) func(context.Context, *pgx.Conn) error {
 	var set strings.Builder
-	for _, limit := range limits {
-		if config.RuntimeParams[limit.name] == "" && !strings.Contains(config.RuntimeParams["options"], limit.name) {
-			set.WriteString("SET " + limit.name + " = '" + limit.value + "';")
+	for _, setting := range sessionSettings {
+		if config.RuntimeParams[setting.name] == "" && !strings.Contains(config.RuntimeParams["options"], setting.name) {
+			set.WriteString("SET " + setting.name + " = '" + setting.value + "';")
 		}
 	}
 	return func(ctx context.Context, conn *pgx.Conn) error {
