@@ -107,9 +107,14 @@ func TestBulkRequestsFit(t *testing.T) {
 	if len(seen) != len(secrets) || comments == 0 {
 		t.Errorf("%d of %d secrets are sent, with %d comments", len(seen), len(secrets), comments)
 	}
-	few := secrets[1:3]
-	if n := len(bulkRequests(few)); n != 1 {
-		t.Errorf("%d requests for two secrets", n)
+	var small []interchange.Secret
+	for i := range 2*api.MaxSecretsPerBulk + 1 {
+		small = append(small, interchange.Secret{Key: fmt.Sprintf("K%d", i), Value: api.NewValue("x")})
+	}
+	for count, want := range map[int]int{0: 0, 1: 1, api.MaxSecretsPerBulk: 1, api.MaxSecretsPerBulk + 1: 2, len(small): 3} {
+		if n := len(bulkRequests(small[:count])); n != want {
+			t.Errorf("%d requests for %d small secrets, want %d", n, count, want)
+		}
 	}
 }
 
