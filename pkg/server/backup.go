@@ -12,6 +12,7 @@ import (
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/backup"
+	"github.com/heartlock/heartlock/pkg/crashpoint"
 	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/keyring"
 	"github.com/heartlock/heartlock/pkg/vault"
@@ -58,8 +59,13 @@ func (i *Instance) Backup(ctx context.Context, p vault.Principal, o BackupOption
 	if err != nil {
 		return result, errors.Join(err, run.Abandon(context.WithoutCancel(ctx)))
 	}
-	return result, run.Finish(ctx, result.Bytes, result.Verified())
+	crashpoint.Reach("backup:named")
+	// The file is there: whoever interrupts now is too late.
+	return result, run.Finish(context.WithoutCancel(ctx), result.Bytes, result.Verified())
 }
+
+// partEnd ends the name of a file that is not complete; it begins with a dot.
+const partEnd = ".part"
 
 // makeBackup writes what was begun.
 func makeBackup(ctx context.Context, run *vault.BackupRun, v *vault.Vault, o BackupOptions) (result BackupResult, err error) {
@@ -69,7 +75,7 @@ func makeBackup(ctx context.Context, run *vault.BackupRun, v *vault.Vault, o Bac
 		result.Bytes, result.EncryptedTo = counted.n, run.EncryptedTo()
 		return result, err
 	}
-	file, err := os.CreateTemp(filepath.Dir(o.Path), "."+filepath.Base(o.Path)+".*.part") // mode 0600
+	file, err := os.CreateTemp(filepath.Dir(o.Path), "."+filepath.Base(o.Path)+".*"+partEnd) // mode 0600
 	if err != nil {
 		return result, notWritten(o.Path, err)
 	}
@@ -81,6 +87,7 @@ func makeBackup(ctx context.Context, run *vault.BackupRun, v *vault.Vault, o Bac
 	if err = errors.Join(err, file.Close()); err != nil {
 		return result, notWritten(o.Path, err)
 	}
+	crashpoint.Reach("backup:written")
 	info, err := os.Stat(file.Name())
 	if err != nil {
 		return result, notWritten(o.Path, err)
@@ -92,6 +99,7 @@ func makeBackup(ctx context.Context, run *vault.BackupRun, v *vault.Vault, o Bac
 		}
 		result.Read = true
 	}
+	crashpoint.Reach("backup:verified")
 	return result, takeName(file.Name(), o.Path, o.Replace)
 }
 
@@ -144,21 +152,26 @@ func fileSource(path string, o backup.Opener) vault.BackupSource {
 
 // takeName gives a complete file its name.
 func takeName(temp, path string, replace bool) error {
-	err := os.ErrInvalid
 	if !replace {
-		err = os.Link(temp, path) // fails if the name is taken
-		if errors.Is(err, fs.ErrExist) {
+		err := os.Link(temp, path) // fails if the name is taken
+		if err == nil {
+			return madeDurable(path)
+		}
+		if _, there := os.Lstat(path); there == nil || errors.Is(err, fs.ErrExist) {
 			return alreadyThere(path)
 		}
 	}
-	if err != nil { // the file system has no links, or the name may be taken
-		err = os.Rename(temp, path)
-	}
-	if err == nil {
-		err = syncFolder(filepath.Dir(path))
-	}
-	if err != nil {
+	// The file system has no links, or the name may be taken.
+	if err := os.Rename(temp, path); err != nil {
 		return notWritten(path, err)
+	}
+	return madeDurable(path)
+}
+
+// madeDurable makes a new name durable.
+func madeDurable(path string) error {
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return fault.Wrap(fault.Unavailable, err, fmt.Sprintf("%s was written, but its folder can not be synchronized with the disk: %s. After a crash of the machine it may be missing.", path, reasonOf(err)))
 	}
 	return nil
 }
@@ -180,19 +193,38 @@ func alreadyThere(path string) error {
 }
 
 func notWritten(path string, err error) error {
-	file := (*fs.PathError)(nil)
-	if !errors.As(err, &file) {
+	if !ofFile(err) {
 		return err
 	}
-	return fault.Wrap(fault.Unavailable, err, fmt.Sprintf("%s can not be written: %s. Nothing is left of it.", path, file.Err))
+	return fault.Wrap(fault.Unavailable, err, fmt.Sprintf("%s can not be written: %s. Nothing is left of it.", path, reasonOf(err)))
 }
 
 func notRead(path string, err error) error {
-	reason := err.Error()
-	if file := (*fs.PathError)(nil); errors.As(err, &file) {
-		reason = file.Err.Error()
+	return fault.Wrap(fault.Usage, err, path+" can not be read: "+reasonOf(err)+".")
+}
+
+// ofFile reports whether the operating system has refused something with a file.
+func ofFile(err error) bool {
+	var (
+		file *fs.PathError
+		link *os.LinkError
+	)
+	return errors.As(err, &file) || errors.As(err, &link)
+}
+
+// reasonOf is what the operating system says of a file, without its name.
+func reasonOf(err error) string {
+	var (
+		file *fs.PathError
+		link *os.LinkError
+	)
+	switch {
+	case errors.As(err, &file):
+		return file.Err.Error()
+	case errors.As(err, &link):
+		return link.Err.Error()
 	}
-	return fault.Wrap(fault.Usage, err, path+" can not be read: "+reason+".")
+	return err.Error()
 }
 
 // counter counts what is written.

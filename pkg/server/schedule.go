@@ -123,7 +123,7 @@ func (i *Instance) BackupIfDue(ctx context.Context, version string) (*ScheduledB
 	if err != nil {
 		return nil, errors.Join(err, run.Abandon(context.WithoutCancel(ctx)))
 	}
-	if err := run.Finish(ctx, made.Bytes, made.Verified()); err != nil {
+	if err := run.Finish(context.WithoutCancel(ctx), made.Bytes, made.Verified()); err != nil {
 		return made, err
 	}
 	if made.Verified() {
@@ -142,28 +142,44 @@ func (i *Instance) removeSurplus(ctx context.Context) (removed int, err error) {
 		if filepath.Dir(file.Path) != i.Config.Backup.Dir {
 			continue // of another place, which may not be of this host
 		}
-		gone := os.Remove(file.Path)
-		switch {
-		case gone == nil:
-			removed++
-		case !errors.Is(gone, fs.ErrNotExist):
-			err = errors.Join(err, notWritten(file.Path, gone))
+		files, failed := removeBackup(file)
+		if removed += files; failed != nil {
+			err = errors.Join(err, failed)
 			continue
-		case file.Host != hostName():
+		}
+		if files == 0 && file.Host != hostName() {
 			continue // it may be on the other host
 		}
-		err = errors.Join(err, i.removePart(file.Path), i.Vault.ForgetBackup(ctx, vault.Local(), file.ID))
+		err = errors.Join(err, i.Vault.ForgetBackup(ctx, vault.Local(), file.ID))
 	}
 	return removed, err
 }
 
-// removePart removes what a server that was killed has left of a backup.
-func (i *Instance) removePart(path string) error {
-	entries, err := os.ReadDir(filepath.Dir(path))
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "."+filepath.Base(path)+".") && strings.HasSuffix(e.Name(), ".part") {
-			err = errors.Join(err, os.Remove(filepath.Join(filepath.Dir(path), e.Name())))
+// removeBackup removes the file of a backup and, of one that was given up, what a
+// server that was killed has left of it. The name of such a part begins with the
+// name of the backup, which no other backup has.
+func removeBackup(file vault.BackupFile) (removed int, err error) {
+	paths := []string{file.Path}
+	if file.IsGivenUp {
+		dir, name := filepath.Split(file.Path)
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return 0, notWritten(file.Path, err)
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), "."+name+".") && strings.HasSuffix(e.Name(), partEnd) {
+				paths = append(paths, filepath.Join(dir, e.Name()))
+			}
 		}
 	}
-	return err
+	for _, path := range paths {
+		gone := os.Remove(path)
+		switch {
+		case gone == nil:
+			removed++
+		case !errors.Is(gone, fs.ErrNotExist):
+			err = errors.Join(err, fault.Wrap(fault.Unavailable, gone, path+" can not be removed: "+reasonOf(gone)+"."))
+		}
+	}
+	return removed, err
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -137,7 +138,8 @@ func TestWhatAKilledServerBeganIsTakenOver(t *testing.T) {
 	t.Parallel()
 	s, i, dir := scheduled(t, "sqlite")
 	first := backupIfDue(t, i)
-	s.Exec("UPDATE backups SET finished_at = NULL, verified_at = NULL")
+	// In a container the name of the host is another one each time.
+	s.Exec("UPDATE backups SET finished_at = NULL, verified_at = NULL, host = 'gone'")
 	left := filepath.Join(dir, "."+filepath.Base(first.Path)+".123.part")
 	if err := os.WriteFile(left, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -147,11 +149,34 @@ func TestWhatAKilledServerBeganIsTakenOver(t *testing.T) {
 	}
 	s.Exec("UPDATE backups SET taken_at = taken_at - 3601000000")
 	made := backupIfDue(t, i)
-	if made == nil || made.Removed != 1 {
+	if made == nil || made.Removed != 2 { // its file and the part of one
 		t.Fatalf("%+v", made)
 	}
 	if list := names(t, dir); len(list) != 1 || list[0] != filepath.Base(made.Path) {
 		t.Errorf("there are %v", list)
+	}
+}
+
+// TestABackupOfTheFutureStandsForNoOther has made backups while a clock was
+// wrong. They must not make the schedule take its new ones for old.
+func TestABackupOfTheFutureStandsForNoOther(t *testing.T) {
+	t.Parallel()
+	s, i, dir := scheduled(t, "sqlite", "HEARTLOCK_BACKUP_KEEP=1")
+	ahead := backupIfDue(t, i)
+	s.Exec("UPDATE backups SET taken_at = taken_at + 864000000000")
+	for n := range 3 {
+		made := backupIfDue(t, i)
+		if made == nil || made.Removed != min(1, n) {
+			t.Fatalf("backup %d: %+v", n+1, made)
+		}
+		if list := names(t, dir); !slices.Contains(list, filepath.Base(made.Path)) || !slices.Contains(list, filepath.Base(ahead.Path)) || len(list) != 2 {
+			t.Fatalf("there are %v", list)
+		}
+		latest, err := i.Store.LatestBackup(t.Context())
+		if err != nil || latest == nil || latest.Path != made.Path {
+			t.Errorf("the latest is %+v, %v", latest, err)
+		}
+		s.Exec("UPDATE backups SET taken_at = taken_at - 86400000000")
 	}
 }
 

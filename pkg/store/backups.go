@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/uptrace/bun"
 )
@@ -23,10 +24,11 @@ type Backup struct {
 	IsScheduled   bool
 }
 
-// LatestBackup is the finished backup with the newest state, or nil.
+// LatestBackup is the finished backup with the newest state, or nil. One that
+// says that it is of the future was made while a clock was wrong, and is none.
 func (q Queries) LatestBackup(ctx context.Context) (*Backup, error) {
 	row := new(Backup)
-	err := q.db.NewSelect().Model(row).Where("b.finished_at IS NOT NULL").OrderExpr("b.taken_at DESC").Limit(1).Scan(ctx)
+	err := q.db.NewSelect().Model(row).Where("b.finished_at IS NOT NULL").Where("b.taken_at < ?", MicrosOf(time.Now().Add(time.Hour))).OrderExpr("b.taken_at DESC").Limit(1).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -17,7 +17,8 @@ import (
 // Loader fills an empty database in one transaction; see Store.Load.
 type Loader struct {
 	Tx
-	conn bun.Conn // that the transaction runs on
+	conn   bun.Conn // that the transaction runs on
+	filled map[string]bool
 }
 
 // Load runs do in a transaction that fills the database with the tables of a
@@ -40,7 +41,7 @@ func (s *Store) Load(ctx context.Context, do func(ctx context.Context, l *Loader
 		return wrap(err)
 	}
 	return finish(tx, func() error {
-		l := &Loader{Tx{Queries{db: tx, engine: s.engine, prepared: s.writing, tx: tx.Tx, locks: true}}, conn}
+		l := &Loader{Tx{Queries{db: tx, engine: s.engine, prepared: s.writing, tx: tx.Tx, locks: true}}, conn, map[string]bool{}}
 		if err := l.withoutLimits(ctx); err != nil {
 			return err
 		}
@@ -57,18 +58,21 @@ func (s *Store) Load(ctx context.Context, do func(ctx context.Context, l *Loader
 var ErrOtherSchema = errors.New("the table is not part of the schema, or has other columns")
 
 // Table fills a table. The columns must be those that the table has in the
-// database, in any order. next gives the rows, with values of the columns' kinds
+// database, in any order, and of the same kinds, as far as this release knows them.
+// A table is filled once. next gives the rows, with values of the columns' kinds
 // or nil, and then io.EOF; the slice may be the same each time.
 func (l *Loader) Table(ctx context.Context, name string, columns []Column, next func() ([]any, error)) error {
 	there, err := l.columnsOf(ctx, name)
 	if err != nil {
 		return err
 	}
-	if _, not := notDumped()[name]; not || len(there) == 0 || len(there) != len(columns) {
+	if _, not := notDumped()[name]; not || len(there) == 0 || len(there) != len(columns) || l.filled[name] {
 		return fmt.Errorf("%w: %s", ErrOtherSchema, name)
 	}
+	l.filled[name] = true
+	kinds := kindsOf(name)
 	for _, c := range columns {
-		if !there[c.Name] {
+		if kind, known := kinds[c.Name]; !there[c.Name] || known && kind != c.Kind {
 			return fmt.Errorf("%w: %s.%s", ErrOtherSchema, name, c.Name)
 		}
 	}
@@ -77,6 +81,34 @@ func (l *Loader) Table(ctx context.Context, name string, columns []Column, next 
 		return wrap(l.copyTable(ctx, t, next))
 	}
 	return wrap(l.insertTable(ctx, t, next))
+}
+
+// kindsOf are the kinds of a table's columns in the present schema.
+func kindsOf(table string) map[string]ColumnKind {
+	kinds := map[string]ColumnKind{}
+	for _, t := range dumpTables() {
+		if t.Name == table {
+			for _, c := range t.Columns {
+				kinds[c.Name] = c.Kind
+			}
+		}
+	}
+	return kinds
+}
+
+// Complete fails with ErrOtherSchema unless every table that a backup of this
+// database holds was filled.
+func (l *Loader) Complete(ctx context.Context) error {
+	for _, t := range dumpTables() {
+		there, err := l.columnsOf(ctx, t.Name)
+		if err != nil {
+			return err
+		}
+		if len(there) > 0 && !l.filled[t.Name] {
+			return fmt.Errorf("%w: %s is missing", ErrOtherSchema, t.Name)
+		}
+	}
+	return nil
 }
 
 // copyTable is for PostgreSQL: COPY in its binary form.

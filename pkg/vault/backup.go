@@ -11,6 +11,7 @@ import (
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/backup"
+	"github.com/heartlock/heartlock/pkg/crashpoint"
 	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/keyring"
 	"github.com/heartlock/heartlock/pkg/store"
@@ -146,6 +147,7 @@ func (d *dump) write(ctx context.Context, q store.Queries, to io.Writer, e backu
 	if err != nil {
 		return unwritable(err)
 	}
+	crashpoint.Reach("backup:begun")
 	for _, t := range store.DumpTables() {
 		if err := w.Table(t.Name, fileColumns(t.Columns)); err != nil {
 			return unwritable(err)

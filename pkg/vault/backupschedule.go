@@ -45,12 +45,11 @@ func (v *Vault) ClaimBackup(ctx context.Context, p Principal, s BackupSchedule) 
 	return run, err
 }
 
-// due reports whether none is being made and the newest that was is too old. One
-// that says it is far ahead was made while a clock was wrong, and says nothing.
+// due reports whether none is being made and the newest that was is too old.
 func due(made []store.Backup, now time.Time, interval time.Duration) bool {
 	for _, b := range made {
 		age := now.Sub(b.TakenAt.Time())
-		if age < -ClaimLife {
+		if isAhead(age) {
 			continue
 		}
 		if b.FinishedAt == nil && age < ClaimLife || b.FinishedAt != nil && age < interval {
@@ -60,6 +59,11 @@ func due(made []store.Backup, now time.Time, interval time.Duration) bool {
 	return true
 }
 
+// isAhead reports whether a backup of this age says that it is of the future: it
+// was made while a clock was wrong, or one is now. It says nothing of when the next
+// is due, does not stand for a newer one, and is not removed.
+func isAhead(age time.Duration) bool { return age < -ClaimLife }
+
 // scheduledName is the name of a file that no other has.
 func scheduledName(row *store.Backup) string {
 	const random = 12 // of a UUID of version 7, which ends in random digits
@@ -68,13 +72,15 @@ func scheduledName(row *store.Backup) string {
 
 // BackupFile is a file that the schedule made.
 type BackupFile struct {
-	ID   string // in the list of backups
-	Host string
-	Path string
+	ID        string // in the list of backups
+	Host      string
+	Path      string
+	IsGivenUp bool // it was never finished
 }
 
 // SurplusBackups lists the files of the schedule that may be removed: those that
 // are older than the newest keep which were verified, and what was given up.
+// What says that it is of the future is neither counted nor listed.
 func (v *Vault) SurplusBackups(ctx context.Context, p Principal, keep int) ([]BackupFile, error) {
 	if _, err := admit(p, ActionBackup); err != nil {
 		return nil, err
@@ -83,10 +89,11 @@ func (v *Vault) SurplusBackups(ctx context.Context, p Principal, keep int) ([]Ba
 	var surplus []BackupFile
 	verified := 0
 	for _, b := range made {
+		age := v.now().Sub(b.TakenAt.Time())
 		switch {
-		case b.FinishedAt == nil && v.now().Sub(b.TakenAt.Time()) < ClaimLife:
+		case isAhead(age), b.FinishedAt == nil && age < ClaimLife:
 		case b.FinishedAt == nil, verified >= keep:
-			surplus = append(surplus, BackupFile{b.ID, b.Host, b.Path})
+			surplus = append(surplus, BackupFile{b.ID, b.Host, b.Path, b.FinishedAt == nil})
 		case b.VerifiedAt != nil:
 			verified++
 		}

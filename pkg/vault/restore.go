@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/heartlock/heartlock/pkg/backup"
+	"github.com/heartlock/heartlock/pkg/crashpoint"
 	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/keyring"
 	"github.com/heartlock/heartlock/pkg/store"
@@ -42,6 +43,15 @@ type Restored struct {
 // anything is wrong, nothing was written: fault.Conflict says that the database
 // holds something or is in use, [UnopenedError] that values do not open. Only a
 // command on the server itself may.
+//
+// A restore believes who could make the file, which is whoever has the key that
+// it is encrypted to, or its passphrase: people, roles, password hashes, digests
+// of tokens and the audit trail become those of the file, so a forger with the key
+// can make himself superuser. What is checked is that the file is whole and as it
+// was written, that it holds every table of the schema with the right columns,
+// that the rows meet the constraints of the schema (ids are unique, references
+// lead somewhere, nothing is null that may not be), and that the values open. The
+// rules of the interface for names, addresses and sizes are not applied again.
 func Restore(ctx context.Context, st *store.Store, p Principal, o RestoreOptions) (Restored, error) {
 	if _, err := admit(p, ActionRestore); err != nil {
 		return Restored{}, err
@@ -61,6 +71,9 @@ func Restore(ctx context.Context, st *store.Store, p Principal, o RestoreOptions
 	if err := refuseRetired(r.Manifest(), ring.SealFingerprint()); err != nil {
 		return Restored{}, err
 	}
+	if err := refuseSchema(ctx, st, r.Manifest()); err != nil {
+		return Restored{}, err
+	}
 	job := &restore{options: o, ring: ring, stream: newBackupStream(r, ring, ring.SealFingerprint(), o.Progress)}
 	err = st.Load(ctx, func(ctx context.Context, l *store.Loader) error { return job.load(ctx, p, l) })
 	return Restored{job.stream.content, job.stream.resealed}, err
@@ -77,6 +90,16 @@ func refuseRetired(m backup.Manifest, first string) error {
 		}
 	}
 	return nil
+}
+
+// refuseSchema sees once more that the schema was made for this file, which may
+// have been replaced since.
+func refuseSchema(ctx context.Context, st *store.Store, m backup.Manifest) error {
+	version, err := st.SchemaVersion(ctx)
+	if err == nil && version != m.SchemaVersion {
+		err = fault.Newf(fault.Conflict, "The database has schema version %d, the backup has %d. Was the file replaced meanwhile? Nothing was written.", version, m.SchemaVersion)
+	}
+	return err
 }
 
 // restore is the filling of a database.
@@ -99,9 +122,13 @@ func (r *restore) load(ctx context.Context, p Principal, l *store.Loader) error 
 	if err := r.tables(ctx, l); err != nil {
 		return err
 	}
+	if err := l.Complete(ctx); err != nil {
+		return unfit(err)
+	}
 	if err := r.stream.nameDamaged(ctx, r.options.Source); err != nil {
 		return err
 	}
+	crashpoint.Reach("restore:filled")
 	if r.stream.content.DamagedCount() > 0 && !r.options.KeepDamaged {
 		return &UnopenedError{r.stream.content}
 	}
@@ -159,19 +186,25 @@ func (r *restore) tables(ctx context.Context, l *store.Loader) error {
 		}
 		err = l.Table(ctx, r.stream.table, columns, func() ([]any, error) { return r.stream.next(ctx) })
 		if err != nil {
-			return unfit(r.stream.table, err)
+			return unfit(fmt.Errorf("table %s: %w", r.stream.table, err))
 		}
+		crashpoint.Reach("restore:" + r.stream.table)
 	}
 }
 
-// unfit words that rows contradict the schema, which nothing but a defect or a
-// forgery makes them do.
-func unfit(table string, err error) error {
-	duplicate := (*store.Duplicate)(nil)
-	if errors.As(err, &duplicate) || errors.Is(err, store.ErrReference) || errors.Is(err, store.ErrOtherSchema) {
-		return fault.Wrap(fault.Invalid, err, "The backup does not fit the schema that it names: table "+table+". Nothing was written.")
+// unfit words that the database refuses rows, which nothing but a defect or a
+// forgery makes it do. What is wrong with the file or the database itself stays
+// as it is.
+func unfit(err error) error {
+	if err == nil {
+		return nil
 	}
-	return err
+	known := fault.As(err)
+	refused := known == nil || errors.Is(err, fault.Conflict) || errors.Is(err, store.ErrOtherSchema)
+	if !refused || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fault.Wrap(fault.Invalid, err, "The backup does not fit the schema that it names. Nothing was written.")
 }
 
 // keys enters the key that seals, and those that the backup knew as retired: so
@@ -196,7 +229,7 @@ func (r *restore) keys(ctx context.Context, l *store.Loader) error {
 		}
 		rows = append(rows, row)
 	}
-	return l.InsertKeys(ctx, append(rows, seals))
+	return unfit(l.InsertKeys(ctx, append(rows, seals)))
 }
 
 // UnopenedError says that a restore was refused because values of the backup do
