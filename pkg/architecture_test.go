@@ -29,7 +29,7 @@ const module = "github.com/heartlock/heartlock"
 var mayImport = map[string][]string{
 	".":                 {"cmd"},
 	"cmd":               {"migrations", "pkg/api", "pkg/backup", "pkg/client", "pkg/config", "pkg/diagnosis", "pkg/dotenv", "pkg/fault", "pkg/interchange", "pkg/keyring", "pkg/mail", "pkg/oidc", "pkg/rest", "pkg/rotation", "pkg/server", "pkg/session", "pkg/store", "pkg/vault", "pkg/web"},
-	"pkg/server":        {"migrations", "pkg/api", "pkg/backup", "pkg/config", "pkg/fault", "pkg/keyring", "pkg/rest", "pkg/session", "pkg/store", "pkg/vault", "pkg/web"},
+	"pkg/server":        {"migrations", "pkg/api", "pkg/backup", "pkg/config", "pkg/crashpoint", "pkg/fault", "pkg/keyring", "pkg/rest", "pkg/session", "pkg/store", "pkg/vault", "pkg/web"},
 	"pkg/rotation":      {"pkg/config", "pkg/crashpoint", "pkg/fault", "pkg/keyring", "pkg/server", "pkg/vault"},
 	"pkg/diagnosis":     {"pkg/config", "pkg/fault", "pkg/keyring", "pkg/server", "pkg/store", "pkg/vault"},
 	"pkg/rest":          {"pkg/api", "pkg/config", "pkg/fault", "pkg/oidc", "pkg/session", "pkg/vault"},

@@ -11,6 +11,7 @@ import (
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/backup"
 	"github.com/heartlock/heartlock/pkg/config"
+	"github.com/heartlock/heartlock/pkg/crashpoint"
 	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/keyring"
 	"github.com/heartlock/heartlock/pkg/store"
@@ -58,6 +59,7 @@ func Restore(ctx context.Context, cfg *config.Server, o RestoreOptions) (vault.R
 		return vault.Restored{}, err
 	}
 	restored, err := fill(ctx, cfg, st, source, o)
+	crashpoint.Reach("restore:committed")
 	if err = errors.Join(err, st.Close()); err != nil || m.SchemaVersion == len(all) {
 		return restored, err
 	}

@@ -139,13 +139,15 @@ func (r *restore) load(ctx context.Context, p Principal, l *store.Loader) error 
 		return err
 	}
 	m := r.stream.content.Manifest
-	return l.InsertEvent(ctx, auditRowAt(store.MicrosOf(time.Now()), p, event{action: ActionRestore, detail: map[string]string{
+	err := l.InsertEvent(ctx, auditRowAt(store.MicrosOf(time.Now()), p, event{action: ActionRestore, detail: map[string]string{
 		"taken_at": m.TakenAt.Format(time.RFC3339Nano),
 		"opened":   strconv.FormatInt(r.stream.content.Opened, 10),
 		"damaged":  strconv.FormatInt(r.stream.content.DamagedCount(), 10),
 		"resealed": strconv.FormatInt(r.stream.resealed, 10),
 		"key":      r.ring.SealFingerprint(),
 	}}))
+	crashpoint.Reach("restore:recorded")
+	return err
 }
 
 // CheckEmpty refuses, as fault.Conflict, a database that holds something, whatever

@@ -69,16 +69,7 @@ func TestBackupsWhileManyClientsWrite(t *testing.T) {
 // restored restores a backup into a new installation, and counts what it lacks.
 func (i *installation) restored(t *testing.T, file string, r *register, least []int64) (lost int) {
 	t.Helper()
-	other := *i
-	other.site = newSite(t)
-	if i.postgres != nil {
-		other.databaseURL = i.postgres.Database(t)
-		other.environ = []string{"DATABASE_URL=" + other.databaseURL}
-	}
-	if err := os.Mkdir(other.data(""), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	other.put(t, "secret.key", i.read(t, "secret.key"), 0o600)
+	other := i.bare(t)
 	other.mustRun(t, "", "restore", file)
 	if i.postgres == nil {
 		integrity(t, other.data("db.sqlite3"))
@@ -87,7 +78,7 @@ func (i *installation) restored(t *testing.T, file string, r *register, least []
 		t.Errorf("the restored installation is not sound:\n%s", e.out)
 	}
 	v := other.serve(t)
-	lost = r.lacks(t, &other, v, least)
+	lost = r.lacks(t, other, v, least)
 	v.stop(t)
 	return lost
 }
