@@ -61,7 +61,7 @@ goes on where it was. A key is never given as an argument.` + exits(fault.Confli
 	flags.StringVar(&o.newKeyFile, "new-key-file", "", "take the new key from this file instead of making one")
 	flags.BoolVar(&o.wait, "wait", false, "wait until every running server has the new key")
 	flags.BoolVar(&o.noBackup, "no-backup", false, "begin although no backup was made in the last 24 hours")
-	flags.BoolVar(&o.leaveDamaged, "leave-damaged", false, "with --finish: give up the values that no key opens")
+	flags.BoolVar(&o.leaveDamaged, "leave-damaged", false, "give up the values that no key opens (also with --finish and --undo)")
 	flags.IntVar(&o.batch, "batch-size", vault.DefaultBatch, "values that one transaction re-encrypts")
 	flags.BoolVar(&o.json, "json", false, "with --status: print JSON")
 	cmd.MarkFlagsMutuallyExclusive("status", "undo", "finish")
@@ -72,8 +72,20 @@ func (c *cli) rotateKey(ctx context.Context, cmd *cobra.Command, o *rotateKeyOpt
 	if o.json && !o.status {
 		return wrongUse(cmd, "--json is for --status.")
 	}
-	if o.leaveDamaged && !o.finish {
-		return wrongUse(cmd, "--leave-damaged is for --finish.")
+	for _, only := range []struct {
+		flag     string
+		fits     bool
+		fitsWhat string
+	}{
+		{"wait", !o.status && !o.finish && !o.undo, "beginning a rotation"},
+		{"no-backup", !o.status && !o.finish && !o.undo, "beginning a rotation"},
+		{"new-key-file", !o.status, "beginning, finishing or undoing a rotation"},
+		{"batch-size", !o.status, "rotating"},
+		{"leave-damaged", !o.status, "rotating, finishing or undoing"},
+	} {
+		if cmd.Flags().Changed(only.flag) && !only.fits {
+			return wrongUse(cmd, "--%s is for %s.", only.flag, only.fitsWhat)
+		}
 	}
 	if o.batch < 1 || o.batch > 100_000 {
 		return wrongUse(cmd, "--batch-size must be from 1 to 100000.")
@@ -87,7 +99,7 @@ func (c *cli) rotateKey(ctx context.Context, cmd *cobra.Command, o *rotateKeyOpt
 	shown := c.newProgress()
 	defer shown.clear()
 	ro := rotation.Options{
-		Config: cfg, Wait: o.wait, NoBackup: o.noBackup, LeaveDamaged: o.leaveDamaged, Batch: o.batch, Log: c.quiet(),
+		Config: cfg, Load: func() (*config.Server, error) { return config.LoadServer(o.options(c, nil)) }, Wait: o.wait, NoBackup: o.noBackup, LeaveDamaged: o.leaveDamaged, Batch: o.batch, Log: c.quiet(),
 		Say:      func(format string, args ...any) { shown.clear(); c.say(format, args...) },
 		Progress: shown.show,
 		ShowKey:  func(k keyring.Key) error { return c.write([]byte(k.Encode() + "\n")) },

@@ -56,7 +56,7 @@ func writeError(name string, err error) error {
 // withLock runs do while this process, and in it this goroutine, is the only one
 // that writes in the data directory. The lock ends with the process.
 func withLock(dataDir string, do func() error) error {
-	if err := os.MkdirAll(dataDir, 0o700); err != nil {
+	if err := makeDir(dataDir); err != nil {
 		return writeError(filepath.Base(dataDir), err)
 	}
 	path := filepath.Join(dataDir, lockName)
@@ -65,7 +65,7 @@ func withLock(dataDir string, do func() error) error {
 	if err != nil {
 		return writeError(lockName, err)
 	}
-	if err := file.Close(); err != nil {
+	if err := errors.Join(adoptOwner(file, path), file.Close()); err != nil {
 		return writeError(lockName, err)
 	}
 	unlock, err := lockedfile.MutexAt(path).Lock()
@@ -105,12 +105,30 @@ func writeTemp(path string, content []byte) (string, error) {
 	}
 	_, err = file.Write(content)
 	if err == nil {
+		err = adoptOwner(file, path)
+	}
+	if err == nil {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
 		return "", errors.Join(err, os.Remove(file.Name()))
 	}
 	return file.Name(), nil
+}
+
+// makeDir makes a directory that only its owner can enter, unless it is there.
+func makeDir(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(adoptOwner(dir, path), dir.Close())
 }
 
 func removeLeftovers(path string) error {

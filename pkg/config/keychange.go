@@ -54,11 +54,15 @@ func errKeysChanged(name string) error {
 
 func (s *Server) replaceAppConfigKeys(keys []keyring.Key) error {
 	return UpdateAppConfig(s.DataDir, func(c *AppConfig) error {
-		present := []string{c.EncryptionKey.Reveal()}
-		for _, k := range c.PreviousEncryptionKeys {
-			present = append(present, k.Reveal())
+		var present []keyring.Key
+		for _, text := range append([]Secret{c.EncryptionKey}, c.PreviousEncryptionKeys...) {
+			key, err := keyring.ParseKey(text.Reveal())
+			if err != nil {
+				return errKeysChanged(AppConfigName)
+			}
+			present = append(present, key)
 		}
-		if !sameKeys(strings.Join(present, ","), s.EncryptionKey.Keys) {
+		if !sameKeys(present, s.EncryptionKey.Keys) {
 			return errKeysChanged(AppConfigName)
 		}
 		c.EncryptionKey, c.PreviousEncryptionKeys = NewSecret(keys[0].Encode()), nil
@@ -69,13 +73,13 @@ func (s *Server) replaceAppConfigKeys(keys []keyring.Key) error {
 	})
 }
 
-// sameKeys reports whether a list of keys holds exactly these, in any order.
-func sameKeys(list string, keys []keyring.Key) bool {
-	present, err := keyring.ParseKeys(list)
-	if err != nil || len(present) != len(keys) {
-		return false
+// sameKeys reports whether two lists hold the same keys, in any order and any
+// number.
+func sameKeys(a, b []keyring.Key) bool {
+	within := func(some, all []keyring.Key) bool {
+		return !slices.ContainsFunc(some, func(k keyring.Key) bool { return !slices.ContainsFunc(all, k.Equal) })
 	}
-	return !slices.ContainsFunc(keys, func(k keyring.Key) bool { return !slices.ContainsFunc(present, k.Equal) })
+	return within(a, b) && within(b, a)
 }
 
 func (s *Server) replaceKeyFile(keys []keyring.Key) error {
@@ -86,8 +90,7 @@ func (s *Server) replaceKeyFile(keys []keyring.Key) error {
 	}
 	return withLock(s.DataDir, func() error {
 		present, err := readKeyFile(path)
-		if err != nil || len(present) != len(s.EncryptionKey.Keys) ||
-			slices.ContainsFunc(present, func(k keyring.Key) bool { return !slices.ContainsFunc(s.EncryptionKey.Keys, k.Equal) }) {
+		if err != nil || !sameKeys(present, s.EncryptionKey.Keys) {
 			return errKeysChanged(KeyFileName)
 		}
 		if err := writeAtomically(path, []byte(strings.Join(texts, ",")+"\n")); err != nil {
@@ -97,21 +100,28 @@ func (s *Server) replaceKeyFile(keys []keyring.Key) error {
 	})
 }
 
-// SaveFormerKey writes a key that was retired to a file of its own, with mode
-// 0600, and returns its path. One that is there already stays.
+// SaveFormerKey writes a key that is taken out of the settings to a file of its
+// own, with mode 0600, and returns its path. A file of this name that holds the
+// key already stays; one that holds anything else is fault.Conflict.
 func (s *Server) SaveFormerKey(key keyring.Key) (path string, err error) {
 	path = filepath.Join(s.DataDir, FormerKeysName, key.Fingerprint()+".key")
 	err = withLock(s.DataDir, func() error {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		if err := makeDir(filepath.Dir(path)); err != nil {
 			return err
 		}
 		err := createExclusively(path, []byte(key.Encode()+"\n"))
-		if errors.Is(err, fs.ErrExist) {
-			return nil
+		if !errors.Is(err, fs.ErrExist) {
+			return err
 		}
-		return err
+		if there, err := readKeyFile(path); err != nil || len(there) != 1 || !there[0].Equal(key) {
+			return fault.Newf(fault.Conflict, "%s is there already, and does not hold key %s. Nothing was changed; look at the file and move it away.", path, key.Fingerprint())
+		}
+		return os.Chmod(path, 0o600)
 	})
-	if err != nil {
+	switch {
+	case fault.As(err) != nil:
+		return "", err
+	case err != nil:
 		return "", writeError(path, err)
 	}
 	return path, nil
@@ -154,14 +164,15 @@ func Stamp(o Options) string {
 }
 
 // Generation is a short text that is equal for servers with the same settings,
-// whatever their source, and tells nothing of them to who does not know key.
+// whatever their source, and tells nothing of them to who does not know key. The
+// encryption keys, which change while a server runs, and the address that it
+// listens on, which each may have its own, do not count.
 func (s *Server) Generation(key []byte) string {
 	mac := hmac.New(sha256.New, key)
 	for _, setting := range s.settings {
-		_, _ = fmt.Fprintf(mac, "%q=%q\n", setting.Name, setting.Value) // a hash takes everything
-	}
-	for _, k := range s.EncryptionKey.Keys {
-		_, _ = fmt.Fprintf(mac, "%s\n", k.Fingerprint())
+		if setting.Name != varEncryptionKey && setting.Name != varListen {
+			_, _ = fmt.Fprintf(mac, "%q=%q\n", setting.Name, setting.Value) // a hash takes everything
+		}
 	}
 	return hex.EncodeToString(mac.Sum(nil)[:4])
 }

@@ -133,3 +133,119 @@ func TestAFormerKeyIsSavedOnce(t *testing.T) {
 		t.Errorf("a missing file: %v", err)
 	}
 }
+
+// What root changes for a server must stay readable for the server.
+func TestChangingKeysKeepsTheOwner(t *testing.T) {
+	t.Parallel()
+	const somebody = 12345
+	root, key := t.TempDir(), keyring.Generate()
+	data := filepath.Join(root, DataDirName)
+	owner := os.Geteuid()
+	if owner == 0 {
+		owner = somebody
+	}
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(data, KeyFileName)
+	if err := os.WriteFile(path, []byte(key.Encode()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{data, path} {
+		if err := os.Chown(name, owner, -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := LoadServer(Options{Dir: root, Environ: []string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ReplaceKeys([]keyring.Key{keyring.Generate(), key}); err != nil {
+		t.Fatal(err)
+	}
+	former, err := s.SaveFormerKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, former, filepath.Dir(former), filepath.Join(data, lockName)} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ownedBy(info, owner) || owner != 0 && ownedBy(info, owner+1) {
+			t.Errorf("%s belongs to somebody else", name)
+		}
+	}
+}
+
+func TestARepeatedKeyCanBeReplaced(t *testing.T) {
+	t.Parallel()
+	root, key, renewed := t.TempDir(), keyring.Generate(), keyring.Generate()
+	data := filepath.Join(root, DataDirName)
+	err := UpdateAppConfig(data, func(c *AppConfig) error {
+		c.EncryptionKey, c.PreviousEncryptionKeys = NewSecret(key.Encode()), []Secret{NewSecret(key.Encode())}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := LoadServer(Options{Dir: root, Environ: []string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ReplaceKeys([]keyring.Key{renewed, key}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A file that is there by the name of a former key is not believed to hold it.
+func TestAFormerKeyIsNotTakenForSaved(t *testing.T) {
+	t.Parallel()
+	s := &Server{DataDir: filepath.Join(t.TempDir(), DataDirName)}
+	key := keyring.Generate()
+	path := filepath.Join(s.DataDir, FormerKeysName, key.Fingerprint()+".key")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range []string{"", keyring.Generate().Encode(), key.Encode() + "," + keyring.Generate().Encode()} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.SaveFormerKey(key); !errors.Is(err, fault.Conflict) {
+			t.Errorf("with %d bytes in the file: %v", len(content), err)
+		}
+	}
+	if err := os.WriteFile(path, []byte(key.Encode()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.SaveFormerKey(key); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+func TestGenerationLeavesOutWhatMayDiffer(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	load := func(environ ...string) *Server {
+		s, err := LoadServer(Options{Dir: root, Environ: environ})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	mac := []byte("a key")
+	base := load("HEARTLOCK_ENCRYPTION_KEY=" + keyring.Generate().Encode())
+	same := load("HEARTLOCK_ENCRYPTION_KEY="+keyring.Generate().Encode(), "HEARTLOCK_LISTEN=127.0.0.1:9999")
+	if base.Generation(mac) != same.Generation(mac) {
+		t.Error("keys or the address count")
+	}
+	if base.Generation(mac) == load("HEARTLOCK_APP_URL=https://x.example.com").Generation(mac) {
+		t.Error("a setting does not count")
+	}
+	if base.Generation(mac) == base.Generation([]byte("another key")) {
+		t.Error("the key of the hash does not count")
+	}
+}

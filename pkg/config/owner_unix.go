@@ -36,3 +36,29 @@ func fileIdentity(info fs.FileInfo) uint64 {
 	}
 	return 0
 }
+
+// adoptOwner gives a new file to whom the file at path belongs, which it is going
+// to replace, or else to whom the directory belongs: what root writes for a server
+// must stay readable for the server. Who is not root has only files of his own.
+func adoptOwner(file *os.File, path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil || sameFile(file, info) {
+		if info, err = os.Stat(filepath.Dir(path)); err != nil {
+			return err
+		}
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || stat.Uid == 0 {
+		return nil
+	}
+	return file.Chown(int(stat.Uid), int(stat.Gid))
+}
+
+// sameFile reports whether an open file is the one that was looked at.
+func sameFile(file *os.File, info fs.FileInfo) bool {
+	own, err := file.Stat()
+	return err == nil && os.SameFile(own, info)
+}

@@ -51,6 +51,9 @@ func (e *examination) rotation(state vault.KeyState) {
 // strayValues finds values under keys that should hold none.
 func (e *examination) strayValues(state vault.KeyState, ring *keyring.Ring) {
 	for _, k := range state.Keys {
+		if k.Fingerprint == "" { // damaged: the values are named one by one
+			continue
+		}
 		if k.Values == 0 || k.Seals || state.Rotation != nil && ring.Has(k.Fingerprint) {
 			continue
 		}
@@ -61,8 +64,8 @@ func (e *examination) strayValues(state vault.KeyState, ring *keyring.Ring) {
 		case !k.CreatedAt.IsZero():
 			what = "though key " + state.Seals() + " seals and no rotation is under way"
 		}
-		e.found(Error, subjectKey, fmt.Sprintf("%s under key %s, %s. Run `heartlock check --decrypt-all` to name them; set them anew, or restore a backup.",
-			count(k.Values, "value is", "values are"), k.Fingerprint, what))
+		e.found(Error, subjectKey, fmt.Sprintf("%s under key %s, %s. If you have that key (look in heartlock_data/%s), add it to the settings, behind the others, and run `heartlock rotate-key`; else restore a backup, or set the values anew. `heartlock check --decrypt-all` names them.",
+			count(k.Values, "value is", "values are"), k.Fingerprint, what, config.FormerKeysName))
 	}
 }
 
@@ -117,6 +120,7 @@ func (e *examination) backups(state vault.KeyState) {
 		allowed, how = plan.Interval+vault.ClaimLife, "The server makes them by itself: see in its log why it did not."
 	}
 	switch {
+	case state.LatestBackup == nil && state.Values() == 0: // there is nothing to lose yet
 	case state.LatestBackup == nil:
 		e.found(Warning, subjectBackups, "No backup was made yet. "+how)
 	case time.Since(*state.LatestBackup) > allowed:

@@ -8,17 +8,25 @@ import (
 	"github.com/heartlock/heartlock/pkg/crashpoint"
 	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/keyring"
+	"github.com/heartlock/heartlock/pkg/server"
 	"github.com/heartlock/heartlock/pkg/vault"
 )
 
-// Status tells what state the keys are in. It changes nothing.
-func Status(ctx context.Context, o Options) (vault.KeyState, error) {
-	r, err := open(ctx, o)
+// Status tells what state the keys are in. It changes nothing, and needs no key.
+func Status(ctx context.Context, o Options) (state vault.KeyState, err error) {
+	st, err := server.InspectStore(ctx, o.Config)
 	if err != nil {
-		return vault.KeyState{}, err
+		return state, err
 	}
-	defer r.close()
-	return r.state, nil
+	defer func() { _ = st.Close() }() // it was only read
+	pending, err := st.Pending(ctx)
+	if err != nil {
+		return state, err
+	}
+	if len(pending) > 0 {
+		return state, fault.New(fault.Usage, "The database has pending migrations. Run `heartlock migrate`; the start of a server does it too.")
+	}
+	return vault.InspectKeys(ctx, st)
 }
 
 // Finish retires the former key after a verified rotation, and takes it out of
@@ -46,20 +54,18 @@ func (r *run) finish(ctx context.Context) error {
 	if under.IsUndo {
 		return fault.New(fault.Conflict, "A rotation is being undone. Run `heartlock rotate-key --undo` to go on with that.")
 	}
-	if n := r.state.Remaining(); n > 0 && !r.LeaveDamaged {
+	givenUp := int64(0)
+	switch n := r.state.Remaining(); {
+	case n > 0 && !r.LeaveDamaged:
 		return fault.Newf(fault.Conflict, "%d values are not under key %s yet. Run `heartlock rotate-key` first.", n, under.To)
-	}
-	if r.LeaveDamaged { // only those that no key opens may be left
-		done, err := r.instance.Vault.Reseal(ctx, vault.Local(), vault.ResealOptions{Batch: r.Batch})
-		if err != nil {
+	case r.LeaveDamaged && (n > 0 || under.VerifiedAt == nil): // only those that no key opens may be left
+		var err error
+		if givenUp, err = r.carryOut(ctx); err != nil {
 			return err
 		}
-		if done.Damaged > 0 {
-			r.Say("Gave up %d values that no key opens.", done.Damaged)
-		}
+		r.Say("Gave up %d values that no key opens.", givenUp)
 	}
-	_, err := r.instance.Vault.FinishRotation(ctx, vault.Local(), r.LeaveDamaged)
-	if err != nil {
+	if _, err := r.instance.Vault.FinishRotation(ctx, vault.Local(), false, givenUp); err != nil {
 		return err
 	}
 	return r.look(ctx)
@@ -75,7 +81,7 @@ func Undo(ctx context.Context, o Options) error {
 	}
 	defer r.close()
 	if r.state.Rotation == nil {
-		return r.undoAnnouncement()
+		return r.undoAnnouncement(ctx)
 	}
 	if err := r.instance.Vault.UndoRotation(ctx, vault.Local()); err != nil {
 		return err
@@ -84,10 +90,11 @@ func Undo(ctx context.Context, o Options) error {
 		return err
 	}
 	r.Say("New values are sealed with key %s again.", r.state.Rotation.To)
-	if err := r.carryOut(ctx); err != nil {
+	givenUp, err := r.carryOut(ctx)
+	if err != nil {
 		return err
 	}
-	if _, err := r.instance.Vault.FinishRotation(ctx, vault.Local(), false); err != nil {
+	if _, err := r.instance.Vault.FinishRotation(ctx, vault.Local(), true, givenUp); err != nil {
 		return err
 	}
 	crashpoint.Reach("rotate:undone")
@@ -97,14 +104,22 @@ func Undo(ctx context.Context, o Options) error {
 	return r.dropRetired("The rotation is undone.")
 }
 
-// undoAnnouncement takes a key that nothing is under yet out of the settings.
-func (r *run) undoAnnouncement() error {
+// undoAnnouncement takes keys that nothing is under yet out of the settings. The
+// database remembers them first, so that no server that holds one takes it up.
+func (r *run) undoAnnouncement(ctx context.Context) error {
 	kept, dropped := r.split(func(fingerprint string) bool {
 		_, known := r.state.Key(fingerprint)
-		return known && !r.retired(fingerprint)
+		return known
 	})
 	if len(dropped) == 0 {
 		return fault.New(fault.Conflict, "No key rotation is under way. One that is finished can not be undone; rotate to a new key instead.")
+	}
+	names := make([]string, len(dropped))
+	for i, k := range dropped {
+		names[i] = k.Fingerprint()
+	}
+	if err := r.instance.Vault.WithdrawKeys(ctx, vault.Local(), names); err != nil {
+		return err
 	}
 	return r.drop(kept, dropped, "Nothing was rotated yet.")
 }
@@ -149,14 +164,11 @@ func (r *run) drop(kept, dropped []keyring.Key, what string) error {
 		return nil
 	}
 	for _, k := range dropped {
-		if _, known := r.state.Key(k.Fingerprint()); !known {
-			continue // nothing was ever sealed with it
-		}
 		path, err := r.Config.SaveFormerKey(k)
 		if err != nil {
 			return err
 		}
-		r.Say("Key %s is kept in %s for the backups that were made under it. Delete the file when none of them is needed.", k.Fingerprint(), path)
+		r.Say("Key %s is kept in %s, for what may be under it elsewhere, such as backups. Delete the file when nothing needs it.", k.Fingerprint(), path)
 	}
 	crashpoint.Reach("rotate:saved")
 	if err := r.Config.ReplaceKeys(slices.Clone(kept)); err != nil {

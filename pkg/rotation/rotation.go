@@ -36,6 +36,8 @@ import (
 // Options say what to do and how to tell of it.
 type Options struct {
 	Config *config.Server
+	// Load reads the settings anew.
+	Load func() (*config.Server, error)
 	// Keys are keys beside those of the settings: with Rotate the first of them is
 	// the new one.
 	Keys []keyring.Key
@@ -44,7 +46,7 @@ type Options struct {
 	Wait bool
 	// NoBackup begins although no backup was made lately.
 	NoBackup bool
-	// LeaveDamaged finishes although there are values that no key opens.
+	// LeaveDamaged finishes, or undoes, although there are values that no key opens.
 	LeaveDamaged bool
 	Batch        int // rows of a transaction; 0 = vault.DefaultBatch
 	Log          *slog.Logger
@@ -61,14 +63,16 @@ type Options struct {
 const backupAge = 24 * time.Hour
 
 // fileWait is how long servers are waited for that read the new key from a file
-// by themselves, which they look at every second.
-const fileWait = 20 * time.Second
+// by themselves, which they look at every second. One that was killed is counted
+// among them until it has been silent for long enough.
+const fileWait = vault.Silence + 2*vault.ReportEvery
 
 // run is one command at work.
 type run struct {
 	Options
 	instance *server.Instance
 	state    vault.KeyState
+	shown    bool // the new key is nowhere but where it was shown to a person
 }
 
 // open opens the installation and looks at its keys.
@@ -85,7 +89,7 @@ func open(ctx context.Context, o Options) (*run, error) {
 	if len(keys) == 0 {
 		return nil, fault.New(fault.Usage, "No encryption key is configured. Run this where the server's settings are.")
 	}
-	i, err := server.OpenWithKeys(ctx, o.Config, keys, o.Log)
+	i, err := server.OpenToRotate(ctx, o.Config, keys, o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -127,17 +131,25 @@ func Rotate(ctx context.Context, o Options) error {
 			r.Say("The rotation to key %s is done and verified. Run `heartlock rotate-key --finish` to retire key %s, or --undo to go back.", under.To, under.From)
 			return nil
 		}
+		if err := r.checkBackup(); err != nil { // a server may have begun it
+			return err
+		}
 		r.Say("Going on with the rotation from key %s to %s.", under.From, under.To)
-		return r.carryOut(ctx)
-	}
-	if err := r.prepare(ctx); err != nil {
+	} else if err := r.prepare(ctx); err != nil {
 		return err
 	}
-	return r.carryOut(ctx)
+	damaged, err := r.carryOut(ctx)
+	if err == nil && damaged == 0 {
+		r.Say("Key %s still opens what a server may be holding. Run `heartlock rotate-key --finish` to retire it, or --undo to go back.", r.state.Rotation.From)
+	}
+	return err
 }
 
 // prepare does everything up to the change of the key that seals.
 func (r *run) prepare(ctx context.Context) error {
+	if seals := r.state.Seals(); !slices.ContainsFunc(r.keys(), func(k keyring.Key) bool { return k.Fingerprint() == seals }) {
+		return fault.Newf(fault.Usage, "The settings do not hold key %s, which seals. Put it into them, beside the others. Nothing was changed.", seals)
+	}
 	if err := r.checkValues(ctx); err != nil {
 		return err
 	}
@@ -160,23 +172,20 @@ func (r *run) prepare(ctx context.Context) error {
 	return r.look(ctx)
 }
 
-// checkValues sees that the present keys open what they should, before anything
-// is changed.
+// checkValues sees that the present keys open everything, former versions
+// included, before anything is changed.
 func (r *run) checkValues(ctx context.Context) error {
-	ring, err := keyring.NewRing(r.keys()[0], r.keys()[1:]...)
-	if err != nil {
+	seen, err := r.instance.Vault.CheckAllValues(ctx, vault.Local(), func(done, total int64) { r.Progress("checked", done, total) })
+	if err != nil || seen.Damaged == 0 {
 		return err
 	}
-	check, err := vault.CheckValues(ctx, r.instance.Store, ring, false)
-	if err != nil {
+	if err := r.nameDamaged(ctx); err != nil {
 		return err
 	}
-	if len(check.Damaged) == 0 {
+	if r.LeaveDamaged {
 		return nil
 	}
-	d := check.Damaged[0]
-	return fault.Newf(fault.Conflict, "Not everything can be decrypted with the present key, for example %s/%s/%s. Nothing was changed. Run `heartlock check --decrypt-all`, and set or delete what it names.",
-		d.Project, d.Environment, d.Key)
+	return fault.Newf(fault.Conflict, "%d values can not be decrypted with the present keys. Nothing was changed. Set or delete present values, or restore a backup; or rotate without them, with --leave-damaged, which the last step needs too.", seen.Damaged)
 }
 
 func (r *run) checkBackup() error {
@@ -186,7 +195,7 @@ func (r *run) checkBackup() error {
 		return nil
 	case latest == nil:
 		return fault.New(fault.Conflict, "No backup was made yet. Make one with `heartlock backup FILE` first, or say --no-backup. Nothing was changed.")
-	case time.Since(*latest) > backupAge:
+	case time.Since(*latest).Abs() > backupAge: // one of the future is of a clock that was wrong
 		return fault.Newf(fault.Conflict, "The latest backup is of %s. Make a new one with `heartlock backup FILE` first, or say --no-backup. Nothing was changed.", latest.UTC().Format(time.DateTime+"Z"))
 	}
 	return nil
@@ -214,6 +223,7 @@ func (r *run) announce(ctx context.Context) (keyring.Key, error) {
 				return to, err
 			}
 		}
+		r.shown = isNew
 		r.Say("Put key %s into HEARTLOCK_ENCRYPTION_KEY of every server, before the present key and a comma, and restart them one by one; .env is read again by itself.", to.Fingerprint())
 		if !r.Wait {
 			return to, fault.New(fault.Conflict, "Nothing is rotated yet. When all servers have both keys, run `heartlock rotate-key` again with the same setting.")
@@ -222,19 +232,23 @@ func (r *run) announce(ctx context.Context) (keyring.Key, error) {
 	return to, r.useKeys(ctx, append([]keyring.Key{to}, r.keys()...))
 }
 
-// choose finds the new key: the one given, the one in the settings that the
-// database does not know yet, or a random one.
+// choose finds the new key: the one given, the first of the settings if the
+// database does not know it, or a random one. A key that the database does not
+// know and that is not the first may be there for other reasons.
 func (r *run) choose() (to keyring.Key, isNew bool, err error) {
 	seals := r.state.Seals()
-	announced := slices.IndexFunc(r.Config.EncryptionKey.Keys, func(k keyring.Key) bool {
+	unknown := slices.IndexFunc(r.Config.EncryptionKey.Keys, func(k keyring.Key) bool {
 		_, known := r.state.Key(k.Fingerprint())
 		return !known
 	})
 	switch {
 	case len(r.Keys) > 0:
 		to = r.Keys[0]
-	case announced >= 0:
-		to = r.Config.EncryptionKey.Keys[announced]
+	case unknown > 0:
+		return to, false, fault.Newf(fault.Conflict, "The settings hold key %s, which the database does not know, but not as the first. Put it first to rotate to it, take it out, or give the new key with --new-key-file. Nothing was changed.",
+			r.Config.EncryptionKey.Keys[unknown].Fingerprint())
+	case unknown == 0:
+		to = r.Config.EncryptionKey.Keys[0]
 	default:
 		to, isNew = keyring.Generate(), true
 	}
@@ -264,46 +278,65 @@ func (r *run) useKeys(ctx context.Context, keys []keyring.Key) error {
 	if err != nil {
 		return err
 	}
-	if err := r.instance.Vault.HoldRing(ctx, ring); err != nil {
+	if err := r.instance.Vault.UseRing(ctx, ring); err != nil {
 		return err
 	}
 	r.instance.Config.EncryptionKey.Keys = unique
 	return nil
 }
 
-// await waits until every running server has the key.
+// await waits until every running server has the key, and a key that was only
+// shown to a person is somewhere.
 func (r *run) await(ctx context.Context, fingerprint string) error {
 	deadline := time.Now().Add(fileWait)
 	told := ""
 	for {
-		lacking := r.state.Lacking(fingerprint)
-		if len(lacking) == 0 {
+		waiting := r.waitingFor(fingerprint)
+		if waiting == "" {
 			if n := len(r.state.Servers); n > 0 {
 				r.Say("%s has key %s.", servers(n), fingerprint)
 			}
 			return nil
 		}
-		names := make([]string, len(lacking))
-		for i, s := range lacking {
-			names[i] = fmt.Sprintf("%s (started %s)", s.Host, s.StartedAt.UTC().Format(time.DateTime+"Z"))
-		}
-		text := strings.Join(names, ", ")
 		if !r.Wait && (!r.Config.KeysAreManaged() || time.Now().After(deadline)) {
-			return fault.Newf(fault.Conflict, "Nothing is rotated yet: these servers do not have key %s: %s. Give it to them and run `heartlock rotate-key` again, or let it wait with --wait.", fingerprint, text)
+			return fault.Newf(fault.Conflict, "Nothing is rotated yet: %s. Give it to them and run `heartlock rotate-key` again, or let it wait with --wait.", waiting)
 		}
-		if text != told {
-			r.Say("Waiting for %s to have key %s.", text, fingerprint)
-			told = text
+		if waiting != told {
+			r.Say("Waiting: %s.", waiting)
+			told = waiting
 		}
 		select {
 		case <-ctx.Done():
 			return fault.Wrap(fault.Unavailable, context.Cause(ctx), "The command was interrupted. Nothing is rotated yet; run it again to go on.")
 		case <-time.After(time.Second):
 		}
-		if err := r.look(ctx); err != nil {
+		var err error
+		if r.state, err = vault.InspectServers(ctx, r.instance.Store); err != nil {
 			return err
 		}
 	}
+}
+
+// waitingFor says what is lacking before the rotation may begin, or "".
+func (r *run) waitingFor(fingerprint string) string {
+	lacking := r.state.Lacking(fingerprint)
+	if len(lacking) == 0 {
+		if r.shown && len(r.state.Servers) == 0 && !r.inSettings(fingerprint) {
+			return "no server runs, and the settings here do not hold key " + fingerprint + " yet: it is nowhere but where it was shown"
+		}
+		return ""
+	}
+	names := make([]string, len(lacking))
+	for i, s := range lacking {
+		names[i] = fmt.Sprintf("%s (started %s, last heard of %s)", s.Host, s.StartedAt.UTC().Format(time.DateTime+"Z"), s.SeenAt.UTC().Format(time.TimeOnly+"Z"))
+	}
+	return "these servers do not have key " + fingerprint + ": " + strings.Join(names, ", ")
+}
+
+// inSettings reports whether the settings of this host hold a key by now.
+func (r *run) inSettings(fingerprint string) bool {
+	cfg, err := r.Load()
+	return err == nil && slices.ContainsFunc(cfg.EncryptionKey.Keys, func(k keyring.Key) bool { return k.Fingerprint() == fingerprint })
 }
 
 func servers(n int) string {
@@ -313,8 +346,9 @@ func servers(n int) string {
 	return fmt.Sprintf("Each of the %d running servers", n)
 }
 
-// carryOut puts everything under the key that seals, and verifies it.
-func (r *run) carryOut(ctx context.Context) error {
+// carryOut puts everything under the key that seals, and verifies it. With
+// LeaveDamaged it returns how many values no key opens.
+func (r *run) carryOut(ctx context.Context) (damaged int64, err error) {
 	under := r.state.Rotation
 	started := time.Now()
 	done, err := r.instance.Vault.Reseal(ctx, vault.Local(), vault.ResealOptions{
@@ -322,31 +356,44 @@ func (r *run) carryOut(ctx context.Context) error {
 	})
 	if err != nil {
 		if ctx.Err() != nil {
-			return fault.Wrap(fault.Unavailable, err, "The command was interrupted. Nothing is lost: run it again to go on.")
+			return 0, fault.Wrap(fault.Unavailable, err, "The command was interrupted. Nothing is lost: run it again to go on.")
 		}
-		return err
+		return 0, err
 	}
 	r.Say("Re-encrypted %d values in %s.", done.Resealed, took(started))
 	started = time.Now()
 	seen, err := r.instance.Vault.VerifyRotation(ctx, vault.Local(), func(done, total int64) { r.Progress("verified", done, total) })
 	if err != nil {
-		return err
+		return 0, err
 	}
 	crashpoint.Reach("rotate:verified")
 	if seen.Damaged > 0 {
-		return r.nameDamaged(ctx, seen.Damaged)
+		return seen.Damaged, r.damaged(ctx, seen.Damaged)
 	}
 	r.Say("Verified: all %d values open with key %s alone (%s).", seen.Opened, under.To, took(started))
-	if !under.IsUndo {
-		r.Say("Key %s still opens what a server may be holding. Run `heartlock rotate-key --finish` to retire it, or --undo to go back.", under.From)
-	}
-	return nil
+	return 0, nil
 }
 
 func took(since time.Time) string { return time.Since(since).Round(time.Millisecond).String() }
 
-// nameDamaged reports the values that no key opens.
-func (r *run) nameDamaged(ctx context.Context, n int64) error {
+// damaged reports that values can not be opened with the key that seals.
+func (r *run) damaged(ctx context.Context, n int64) error {
+	if err := r.nameDamaged(ctx); err != nil {
+		return err
+	}
+	if r.LeaveDamaged {
+		return nil
+	}
+	giveUp := "--finish --leave-damaged"
+	if r.state.Rotation.IsUndo {
+		giveUp = "--undo --leave-damaged"
+	}
+	return fault.Newf(fault.Conflict, "Everything else is under key %s, but %d values can not be decrypted with it. Set or delete present values and run this again; for former versions, restore a backup, or give them up with %s.",
+		r.state.Rotation.To, n, giveUp)
+}
+
+// nameDamaged names values that no key opens.
+func (r *run) nameDamaged(ctx context.Context) error {
 	ring, err := keyring.NewRing(r.keys()[0], r.keys()[1:]...)
 	if err != nil {
 		return err
@@ -358,5 +405,5 @@ func (r *run) nameDamaged(ctx context.Context, n int64) error {
 	for _, d := range check.Damaged {
 		r.Say("Can not be decrypted: %s/%s/%s, version %d.", d.Project, d.Environment, d.Key, d.Version)
 	}
-	return fault.Newf(fault.Conflict, "Everything else is under the new key, but %d values can not be decrypted with any key. Set or delete them, or restore a backup, and run this again; or give them up with --finish --leave-damaged.", n)
+	return nil
 }

@@ -98,7 +98,7 @@ func (s *Server) afterFirstRun(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	i, err := Open(ctx, cfg, s.options.Migrate, s.log)
+	i, err := openToServe(ctx, cfg, s.options.Migrate, s.log)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (s *Server) watchFirstRun(ctx context.Context) (waiting bool) {
 	if same && !done {
 		return true
 	}
-	i, err := Open(ctx, cfg, s.options.Migrate, s.log)
+	i, err := openToServe(ctx, cfg, s.options.Migrate, s.log)
 	if err == nil {
 		err = s.use(i)
 	}

@@ -53,33 +53,39 @@ func storeOptions(cfg *config.Server) store.Options {
 // checks it against the database. A development server without a key gets one,
 // unless the database holds anything that another key has sealed.
 func Open(ctx context.Context, cfg *config.Server, migrate bool, log *slog.Logger) (*Instance, error) {
-	return openInstance(ctx, cfg, migrate, false, log)
+	return openInstance(ctx, cfg, migrate, vault.EnterFirstKey, log)
 }
 
-// OpenWithKeys opens the database with these encryption keys in the place of the
-// configured ones. What the database knows of its keys stays as it is.
-func OpenWithKeys(ctx context.Context, cfg *config.Server, keys []keyring.Key, log *slog.Logger) (*Instance, error) {
+// openToServe is Open for a server that starts: a new first key of the settings
+// begins a rotation, see vault.TakeUpKey.
+func openToServe(ctx context.Context, cfg *config.Server, migrate bool, log *slog.Logger) (*Instance, error) {
+	return openInstance(ctx, cfg, migrate, vault.TakeUpKey, log)
+}
+
+// OpenToRotate opens the database with these encryption keys in the place of the
+// configured ones, for a command that rotates keys: see vault.RotateKeys.
+func OpenToRotate(ctx context.Context, cfg *config.Server, keys []keyring.Key, log *slog.Logger) (*Instance, error) {
 	with := *cfg
 	with.EncryptionKey.Keys = keys
-	return openInstance(ctx, &with, false, true, log)
+	return openInstance(ctx, &with, false, vault.RotateKeys, log)
 }
 
-// openInstance is Open; with newKey the configured key is one that a first run
+// openInstance is Open; entry says what may be done with the keys: one that a first run
 // has still to save (see vault.Options).
-func openInstance(ctx context.Context, cfg *config.Server, migrate, newKey bool, log *slog.Logger) (*Instance, error) {
+func openInstance(ctx context.Context, cfg *config.Server, migrate bool, entry vault.KeyEntry, log *slog.Logger) (*Instance, error) {
 	st, err := OpenStore(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	i := &Instance{Config: cfg, Store: st}
-	if err := i.open(ctx, migrate, newKey, log); err != nil {
+	if err := i.open(ctx, migrate, entry, log); err != nil {
 		_ = st.Close()
 		return nil, err
 	}
 	return i, nil
 }
 
-func (i *Instance) open(ctx context.Context, migrate, newKey bool, log *slog.Logger) error {
+func (i *Instance) open(ctx context.Context, migrate bool, entry vault.KeyEntry, log *slog.Logger) error {
 	if err := prepareSchema(ctx, i.Store, migrate, log); err != nil {
 		return err
 	}
@@ -93,7 +99,7 @@ func (i *Instance) open(ctx context.Context, migrate, newKey bool, log *slog.Log
 	}
 	i.recorder = store.NewRecorder(i.Store) //nolint:contextcheck // it works for as long as the instance, not for this call
 	i.Vault, err = vault.New(ctx, vault.Options{
-		Store: i.Store, Recorder: i.recorder, Ring: ring, RingIsNew: newKey,
+		Store: i.Store, Recorder: i.recorder, Ring: ring, KeyEntry: entry,
 		SessionKeys: sessionKeys, SSOEnabled: i.Config.OIDC.Enabled,
 		Retention: vault.Retention{Versions: i.Config.History.Versions, Age: time.Duration(i.Config.History.Days) * 24 * time.Hour},
 	})

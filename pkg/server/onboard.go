@@ -189,7 +189,11 @@ func (p *firstRun) persist() error {
 
 // open opens the database and the key that the first run ends with.
 func (p *firstRun) open(ctx context.Context, log *slog.Logger) (*Instance, error) {
-	return openInstance(ctx, p.config, true, p.key != nil, log)
+	entry := vault.EnterFirstKey
+	if p.key != nil { // which is not saved yet: Vault.Onboard enters it
+		entry = vault.EnterNoKey
+	}
+	return openInstance(ctx, p.config, true, entry, log)
 }
 
 // changesInstance reports whether the first run needs another database or key

@@ -25,16 +25,14 @@ type reporter struct {
 	said   string // the last problem that was logged
 }
 
-func newReporter(s *Server) *reporter {
+func newReporter(s *Server, stamp string) *reporter {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	r := &reporter{server: s, info: vault.ServerInfo{
+	return &reporter{server: s, stamp: stamp, info: vault.ServerInfo{
 		ID: uuid.Must(uuid.NewV7()).String(), Host: host, Version: s.options.Version,
 	}}
-	r.stamp = r.look()
-	return r
 }
 
 func (r *reporter) look() string {

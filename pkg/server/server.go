@@ -85,12 +85,16 @@ type running struct {
 
 // New makes a server from its settings. It opens nothing.
 func New(o Options) (*Server, error) {
+	stamp := ""
+	if o.Stamp != nil {
+		stamp = o.Stamp() // before they are read: what changes meanwhile is looked at again
+	}
 	cfg, err := o.Load()
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{options: o, log: o.Log, config: cfg, soundness: defaultSoundness(), damage: make(chan error, 1)}
-	s.reporter = newReporter(s)
+	s.reporter = newReporter(s, stamp)
 	s.backups = &scheduler{server: s}
 	return s, nil
 }
@@ -167,7 +171,7 @@ func (s *Server) start(ctx context.Context, ready func(bool, string)) (examined 
 func (s *Server) openPatiently(ctx context.Context) (*Instance, error) {
 	deadline := time.Now().Add(openPatience)
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		i, err := Open(ctx, s.config, s.options.Migrate, s.log)
+		i, err := openToServe(ctx, s.config, s.options.Migrate, s.log)
 		if err == nil || !errors.Is(err, fault.Unavailable) || time.Now().Add(pause).After(deadline) {
 			return i, err
 		}

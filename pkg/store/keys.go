@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // EncryptionKeys lists the keys that the database knows, the oldest first, those
@@ -35,14 +38,30 @@ func (tx Tx) SealingKey(ctx context.Context) (string, error) {
 	return fingerprint.String, err
 }
 
+// keysPatience is how long the lock of the keys is waited for. Everyone who wants
+// to seal waits behind it, so it must be short: better to come back.
+const keysPatience = "300ms"
+
+// ErrKeysHeld says that the keys could not be locked: somebody is sealing, or a
+// session has a transaction open that has looked at the keys.
+var ErrKeysHeld = errors.New("another transaction holds the encryption keys")
+
 // LockEncryptionKeys keeps others from adding keys, and from sealing anything,
-// until the transaction ends; who is sealing is waited for. SQLite has one
-// writer at a time and needs nothing.
+// until the transaction ends; who is sealing is waited for, but not for long:
+// then it is a fault.Unavailable with [ErrKeysHeld], and the transaction has to be
+// tried again. SQLite has one writer at a time and needs nothing.
 func (tx Tx) LockEncryptionKeys(ctx context.Context) error {
 	if tx.engine == SQLite {
 		return nil
 	}
+	if _, err := tx.db.ExecContext(ctx, "SET LOCAL lock_timeout = '"+keysPatience+"'"); err != nil {
+		return wrap(err)
+	}
 	_, err := tx.db.ExecContext(ctx, `LOCK TABLE encryption_keys IN EXCLUSIVE MODE`)
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "55P03" { // lock_not_available
+		return unavailable(fmt.Errorf("%w: %w", ErrKeysHeld, err), soon,
+			"The encryption keys are held by another transaction. If that lasts, look for a session of PostgreSQL that has left one open (pg_stat_activity), and end it.")
+	}
 	return wrap(err)
 }
 
@@ -52,13 +71,14 @@ func (tx Tx) InsertEncryptionKey(ctx context.Context, key *EncryptionKey) error 
 	return wrap(err)
 }
 
-// SealWith makes a key that the database knows the one that seals.
+// SealWith makes a key that the database knows the one that seals. Whether it was
+// retired is for the caller to look at.
 func (tx Tx) SealWith(ctx context.Context, fingerprint string) error {
 	// Two statements: the index that allows one such row is checked row by row.
 	if _, err := tx.db.ExecContext(ctx, `UPDATE encryption_keys SET is_sealing = ? WHERE is_sealing`, false); err != nil {
 		return wrap(err)
 	}
-	return affected(tx.db.ExecContext(ctx, `UPDATE encryption_keys SET is_sealing = ?, retired_at = NULL WHERE fingerprint = ?`, true, fingerprint))
+	return affected(tx.db.ExecContext(ctx, `UPDATE encryption_keys SET is_sealing = ? WHERE fingerprint = ?`, true, fingerprint))
 }
 
 // RetireKeys marks the keys that do not seal as retired.

@@ -15,7 +15,8 @@ func (q Queries) databaseTime() string {
 }
 
 // ReportServer writes what a server says of itself, and removes those that have
-// been silent for longer than forget. The times in the row are ignored: the
+// been silent for longer than forget, or that seem to report from the future: the
+// database's clock was put back. The times in the row are ignored: the
 // first report of an id is its start.
 func (tx Tx) ReportServer(ctx context.Context, s *Server, forget time.Duration) error {
 	now := tx.databaseTime()
@@ -28,7 +29,8 @@ ON CONFLICT (id) DO UPDATE SET key_fingerprints = excluded.key_fingerprints,
 	if err != nil {
 		return err
 	}
-	_, err = tx.hotExec(ctx, `DELETE FROM servers WHERE seen_at < `+now+` - ?`, forget.Microseconds())
+	_, err = tx.hotExec(ctx, `DELETE FROM servers WHERE seen_at < `+now+` - ? OR seen_at > `+now+` + ?`,
+		forget.Microseconds(), forget.Microseconds())
 	return err
 }
 
@@ -44,6 +46,7 @@ func (q Queries) LiveServers(ctx context.Context, within time.Duration) ([]Serve
 	var rows []Server
 	err := q.db.NewSelect().Model(&rows).
 		Where("sv.seen_at >= "+q.databaseTime()+" - ?", within.Microseconds()).
+		Where("sv.seen_at <= "+q.databaseTime()+" + ?", within.Microseconds()).
 		OrderExpr("sv.started_at, sv.id").Scan(ctx)
 	return rows, wrap(err)
 }

@@ -39,6 +39,7 @@ type place struct {
 	now     func() time.Time
 
 	retention vault.Retention
+	keyEntry  vault.KeyEntry
 }
 
 // eachPlace runs test with an empty, migrated database on either engine.
@@ -100,7 +101,7 @@ func (p *place) vault(t *testing.T, r *keyring.Ring) (*vault.Vault, error) {
 	recorder := store.NewRecorder(p.store)
 	t.Cleanup(recorder.Close)
 	return vault.New(t.Context(), vault.Options{
-		Store: p.store, Recorder: recorder, Ring: r, SessionKeys: [][]byte{[]byte("a session key")}, Now: p.now, Retention: p.retention,
+		Store: p.store, Recorder: recorder, Ring: r, SessionKeys: [][]byte{[]byte("a session key")}, Now: p.now, Retention: p.retention, KeyEntry: p.keyEntry,
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 // which may be nil, from being opened over a migrated database. It changes
 // nothing. It is for the server's operator alone.
 func CheckKeys(ctx context.Context, st *store.Store, ring *keyring.Ring) error {
-	_, err := compareKeysAtOnce(ctx, st, ring)
+	_, err := compareKeysAtOnce(ctx, st, ring, false)
 	return err
 }
 

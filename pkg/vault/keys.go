@@ -22,33 +22,55 @@ func (v *Vault) currentRing() *keyring.Ring { return v.ring.Load() }
 
 // UseRing goes on with another ring of keys, for example because the settings
 // were changed while the server runs. One that lacks a key that the database
-// needs is refused, as fault.Usage, and the former one stays.
+// needs is refused, as fault.Usage, and the former one stays. What the database
+// knows of its keys stays as it is.
 func (v *Vault) UseRing(ctx context.Context, ring *keyring.Ring) error {
-	if err := v.HoldRing(ctx, ring); err != nil {
-		return err
-	}
-	return v.checkKeys(ctx, true)
-}
-
-// HoldRing is UseRing that leaves what the database knows of its keys as it is.
-func (v *Vault) HoldRing(ctx context.Context, ring *keyring.Ring) error {
-	_, err := compareKeysAtOnce(ctx, v.store, ring)
+	_, err := v.compareKeysAtOnce(ctx, ring)
 	if err == nil {
 		v.ring.Store(ring)
 	}
 	return err
 }
 
-// checkKeys makes sure that the ring opens everything that the database may
-// hold, and with enter has the database know the ring's first key. Without a
-// ring it only looks whether one is missing.
-func (v *Vault) checkKeys(ctx context.Context, enter bool) error {
+// KeyEntry says what opening a vault may change of what the database knows of
+// its keys.
+type KeyEntry int
+
+const (
+	// EnterFirstKey has a database that knows no key know the first of the ring.
+	EnterFirstKey KeyEntry = iota
+	// EnterNoKey changes nothing: for a first run whose key is not saved yet, and
+	// which enters it if it wins (see Onboard).
+	EnterNoKey
+	// TakeUpKey is EnterFirstKey for a server that starts: a first key that the
+	// database does not know begins a rotation, if all running servers have it.
+	TakeUpKey
+	// RotateKeys changes nothing, and opens a vault also without keys that nothing
+	// is under: for a command that rotates keys.
+	RotateKeys
+)
+
+// enterKeys does what the entry of the vault says, and makes sure that the ring
+// opens everything that the database may hold. Without a ring it only looks
+// whether one is missing.
+func (v *Vault) enterKeys(ctx context.Context) error {
 	ring := v.currentRing()
-	known, err := compareKeysAtOnce(ctx, v.store, ring)
-	if err != nil || ring == nil || !enter || sealing(known) != "" && isKnown(known, ring.SealFingerprint()) {
+	known, err := v.compareKeysAtOnce(ctx, ring)
+	if err != nil || ring == nil || v.keyEntry == EnterNoKey || v.keyEntry == RotateKeys {
 		return err
 	}
-	return v.store.Write(ctx, v.enterKey)
+	if sealing(known) == "" {
+		return v.holdingKeys(ctx, v.enterKey)
+	}
+	if v.keyEntry != TakeUpKey || isKnown(known, ring.SealFingerprint()) {
+		return nil
+	}
+	// Without being asked to, nobody is kept waiting: rotate-key can do it later.
+	err = v.store.Write(ctx, v.takeUp)
+	if errors.Is(err, store.ErrKeysHeld) {
+		err = nil
+	}
+	return err
 }
 
 // isKnown reports whether the database knows a key, in whatever role.
@@ -56,46 +78,72 @@ func isKnown(known []store.EncryptionKey, fingerprint string) bool {
 	return slices.ContainsFunc(known, func(k store.EncryptionKey) bool { return k.Fingerprint == fingerprint })
 }
 
-// enterKey makes the first key of the ring the one that seals, if that can be
-// done without harm: two servers that start on a new database with different
-// keys must not both believe in theirs, and no running server may meet values
-// that it can not open. What can not be done now is tried again when the server
-// reports (see Report). A key that the database knows already, in whatever role,
-// is left in it: to change that is for RotateKey and its kin.
-func (v *Vault) enterKey(ctx context.Context, tx store.Tx) error {
-	if err := tx.LockEncryptionKeys(ctx); err != nil {
-		return err
-	}
-	ring := v.currentRing()
-	known, err := compareKeys(ctx, tx.Queries, ring)
-	if err != nil {
-		return err
-	}
-	first := ring.SealFingerprint()
-	switch former := sealing(known); {
-	case former == "" && isKnown(known, first): // entered by a release that did not choose
-		return tx.SealWith(ctx, first)
-	case former == "":
-		return v.insertKey(ctx, tx, ring, first, true)
-	case isKnown(known, first):
-		return nil
-	default:
-		return v.takeUp(ctx, tx, ring, former)
+// How long a change of the keys waits for others, and how often it tries.
+const (
+	keysPatience = 30 * time.Second
+	keysPause    = 200 * time.Millisecond
+)
+
+// holdingKeys runs a transaction that holds the keys: nobody else changes them,
+// and nobody seals anything meanwhile. Who is in the way is waited for between
+// short attempts, so that nobody else has to wait for long.
+func (v *Vault) holdingKeys(ctx context.Context, do func(context.Context, store.Tx) error) error {
+	for deadline := time.Now().Add(keysPatience); ; {
+		err := v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+			if err := tx.LockEncryptionKeys(ctx); err != nil {
+				return err
+			}
+			return do(ctx, tx)
+		})
+		if !errors.Is(err, store.ErrKeysHeld) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(keysPause):
+		}
 	}
 }
 
-// takeUp begins the rotation to the first key of the ring, unless another one is
-// under way or a running server does not have the key.
-func (v *Vault) takeUp(ctx context.Context, tx store.Tx, ring *keyring.Ring, former string) error {
-	under, err := tx.KeyRotation(ctx)
-	if err != nil || under != nil {
+// enterKey has a database that knows no key that seals know the first of the
+// ring, unless another server has done so meanwhile: two servers that start on a
+// new database with different keys must not both believe in theirs. The caller
+// holds the keys.
+func (v *Vault) enterKey(ctx context.Context, tx store.Tx) error {
+	ring := v.currentRing()
+	known, err := v.compareKeys(ctx, tx.Queries, ring)
+	if err != nil || sealing(known) != "" {
 		return err
 	}
+	first := ring.SealFingerprint()
+	if isKnown(known, first) { // entered by a release that did not choose
+		return tx.SealWith(ctx, first)
+	}
+	return v.insertKey(ctx, tx, ring, first, true)
+}
+
+// takeUp begins the rotation to the first key of the ring, unless the database
+// knows it already, another rotation is under way, or a running server does not
+// have the key.
+func (v *Vault) takeUp(ctx context.Context, tx store.Tx) error {
+	ring := v.currentRing()
 	lacking, err := lackingKey(ctx, tx.Queries, ring.SealFingerprint())
 	if err != nil || len(lacking) > 0 {
 		return err
 	}
-	return v.begin(ctx, tx, Local(), ring, rotationPlan{from: former, to: ring.SealFingerprint()})
+	if err := tx.LockEncryptionKeys(ctx); err != nil {
+		return err
+	}
+	known, err := v.compareKeys(ctx, tx.Queries, ring)
+	if err != nil || isKnown(known, ring.SealFingerprint()) {
+		return err
+	}
+	under, err := tx.KeyRotation(ctx)
+	if err != nil || under != nil {
+		return err
+	}
+	return v.begin(ctx, tx, Local(), ring, rotationPlan{from: sealing(known), to: ring.SealFingerprint(), byServer: true})
 }
 
 // insertKey has the database know a key of the ring.
@@ -121,17 +169,27 @@ func sealing(known []store.EncryptionKey) string {
 
 // compareKeysAtOnce is compareKeys on one state of the database: another server
 // may enter the first key between two queries.
-func compareKeysAtOnce(ctx context.Context, st *store.Store, ring *keyring.Ring) (known []store.EncryptionKey, err error) {
+func (v *Vault) compareKeysAtOnce(ctx context.Context, ring *keyring.Ring) ([]store.EncryptionKey, error) {
+	return compareKeysAtOnce(ctx, v.store, ring, v.keyEntry == RotateKeys)
+}
+
+func compareKeysAtOnce(ctx context.Context, st *store.Store, ring *keyring.Ring, rotates bool) (known []store.EncryptionKey, err error) {
 	err = st.Snapshot(ctx, func(ctx context.Context, q store.Queries) (err error) {
-		known, err = compareKeys(ctx, q, ring)
+		known, err = compareKeys(ctx, q, ring, rotates)
 		return err
 	})
 	return known, err
 }
 
+func (v *Vault) compareKeys(ctx context.Context, q store.Queries, ring *keyring.Ring) ([]store.EncryptionKey, error) {
+	return compareKeys(ctx, q, ring, v.keyEntry == RotateKeys)
+}
+
 // compareKeys reads the database's list of keys and reports what keeps a vault
-// with this ring, which may be nil, from being opened over it.
-func compareKeys(ctx context.Context, q store.Queries, ring *keyring.Ring) ([]store.EncryptionKey, error) {
+// with this ring, which may be nil, from being opened over it. A key that nothing
+// is under, and that does not seal, is not needed; who rotates needs none that
+// nothing is under.
+func compareKeys(ctx context.Context, q store.Queries, ring *keyring.Ring, rotates bool) ([]store.EncryptionKey, error) {
 	known, err := q.EncryptionKeys(ctx)
 	if err != nil {
 		return nil, err
@@ -142,7 +200,21 @@ func compareKeys(ctx context.Context, q store.Queries, ring *keyring.Ring) ([]st
 	if ring == nil {
 		return known, missingRing(inUse(known))
 	}
-	return known, checkKnown(known, ring)
+	missing, err := missingKeys(known, ring)
+	if err != nil || len(missing) == 0 {
+		return known, err
+	}
+	counts, err := q.CountSealedByKey(ctx)
+	if err != nil {
+		return known, err
+	}
+	missing = slices.DeleteFunc(missing, func(k store.EncryptionKey) bool {
+		return counts[k.Fingerprint] == 0 && (rotates || !k.IsSealing)
+	})
+	if len(missing) == 0 {
+		return known, nil
+	}
+	return known, wrongRing(missing, ring)
 }
 
 // refuseForeignData keeps a key from being adopted by a database that holds
@@ -166,26 +238,29 @@ func missingRing(known []store.EncryptionKey) error {
 		fingerprints(known)))
 }
 
-// checkKnown compares the database's keys with the ring.
-func checkKnown(known []store.EncryptionKey, ring *keyring.Ring) error {
-	var missing []store.EncryptionKey
-	for _, k := range known {
+func wrongRing(missing []store.EncryptionKey, ring *keyring.Ring) error {
+	configured := "key is"
+	if len(ring.Fingerprints()) > 1 {
+		configured = "keys are"
+	}
+	return fault.New(fault.Usage, fmt.Sprintf(
+		"The database holds values encrypted with key %s, but the configured %s %s. Add the missing key to the settings; HEARTLOCK_ENCRYPTION_KEY takes several, separated by commas. Nothing was changed.",
+		fingerprints(missing), configured, strings.Join(ring.Fingerprints(), ", ")))
+}
+
+// missingKeys are those of the database's keys in use that the ring lacks.
+func missingKeys(known []store.EncryptionKey, ring *keyring.Ring) (missing []store.EncryptionKey, err error) {
+	for _, k := range inUse(known) {
 		switch {
-		case k.RetiredAt != nil:
 		case ring.VerifyCheck(k.CheckToken, k.Fingerprint):
-		case slices.Contains(ring.Fingerprints(), k.Fingerprint):
-			return fault.New(fault.Usage, fmt.Sprintf(
+		case ring.Has(k.Fingerprint):
+			return nil, fault.New(fault.Usage, fmt.Sprintf(
 				"The database's record of key %s is damaged: the configured key does not open it. Restore the database from a backup.", k.Fingerprint))
 		default:
 			missing = append(missing, k)
 		}
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return fault.New(fault.Usage, fmt.Sprintf(
-		"The database holds values encrypted with key %s, but the configured key is %s. Set HEARTLOCK_ENCRYPTION_KEY to the key that the values were encrypted with; nothing was changed.",
-		fingerprints(missing), strings.Join(ring.Fingerprints(), ", ")))
+	return missing, nil
 }
 
 func fingerprints(keys []store.EncryptionKey) string {

@@ -75,7 +75,7 @@ func TestOlderKeysStillOpen(t *testing.T) {
 		p.ring = ring(t, older)
 		h := p.house(t)
 		h.put(t, "OLD", "under the old key")
-		h.ring = ring(t, newer, older)
+		h.ring, h.keyEntry = ring(t, newer, older), vault.TakeUpKey
 		h.Vault = must(h.vault(t, h.ring))
 		h.put(t, "NEW", "under the new key")
 		equal(t, "old", h.get(t, "OLD"), "under the old key")

@@ -65,6 +65,14 @@ func (s KeyState) Remaining() (n int64) {
 	return n
 }
 
+// Values is how many values there are, former versions included.
+func (s KeyState) Values() (n int64) {
+	for _, k := range s.Keys {
+		n += k.Values
+	}
+	return n
+}
+
 // Lacking lists the running servers that do not have a key.
 func (s KeyState) Lacking(fingerprint string) []RunningServer {
 	return slices.DeleteFunc(slices.Clone(s.Servers), func(r RunningServer) bool { return slices.Contains(r.KeyFingerprints, fingerprint) })
@@ -77,6 +85,16 @@ func (s KeyState) Lacking(fingerprint string) []RunningServer {
 func InspectKeys(ctx context.Context, st *store.Store) (state KeyState, err error) {
 	err = st.Snapshot(ctx, func(ctx context.Context, q store.Queries) error {
 		state, err = inspectKeys(ctx, q)
+		return err
+	})
+	return state, err
+}
+
+// InspectServers is InspectKeys without the numbers of values, which are all 0:
+// cheap enough to be asked every second.
+func InspectServers(ctx context.Context, st *store.Store) (state KeyState, err error) {
+	err = st.Snapshot(ctx, func(ctx context.Context, q store.Queries) error {
+		state, err = knownKeys(ctx, q, nil)
 		return err
 	})
 	return state, err

@@ -51,6 +51,9 @@ func (v *Vault) Onboard(ctx context.Context, p Principal, in api.NewAdmin, persi
 		if err != nil {
 			return err
 		}
+		if err := tx.LockEncryptionKeys(ctx); err != nil {
+			return err
+		}
 		if err := v.enterKey(ctx, tx); err != nil {
 			return err
 		}

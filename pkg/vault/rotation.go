@@ -29,6 +29,7 @@ import (
 type rotationPlan struct {
 	from, to string // fingerprints
 	undo     bool
+	byServer bool // nobody asked for it: a server has found a new first key
 }
 
 // begin makes another key the one that seals. The caller holds the lock of the
@@ -59,7 +60,11 @@ func (v *Vault) begin(ctx context.Context, tx store.Tx, p Principal, ring *keyri
 	if plan.undo {
 		action = ActionUndoRotation
 	}
-	return v.record(ctx, tx, p, event{action: action, target: plan.to, detail: map[string]string{"from": plan.from, "to": plan.to}})
+	detail := map[string]string{"from": plan.from, "to": plan.to}
+	if plan.byServer {
+		detail["by"] = "server"
+	}
+	return v.record(ctx, tx, p, event{action: action, target: plan.to, detail: detail})
 }
 
 func isInUse(known []store.EncryptionKey, fingerprint string) bool {
@@ -85,12 +90,9 @@ func (v *Vault) BeginRotation(ctx context.Context, p Principal, to string) error
 	if _, err := admit(p, ActionBeginRotation); err != nil {
 		return err
 	}
-	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		if err := tx.LockEncryptionKeys(ctx); err != nil {
-			return err
-		}
+	return v.holdingKeys(ctx, func(ctx context.Context, tx store.Tx) error {
 		ring := v.currentRing()
-		known, err := compareKeys(ctx, tx.Queries, ring)
+		known, err := v.compareKeys(ctx, tx.Queries, ring)
 		if err != nil {
 			return err
 		}
@@ -105,28 +107,31 @@ func (v *Vault) BeginRotation(ctx context.Context, p Principal, to string) error
 		case sealing(known) == to:
 			return fault.Newf(fault.Conflict, "The key %s seals already.", to)
 		}
-		lacking, err := lackingKey(ctx, tx.Queries, to)
-		if err != nil {
+		if err := refuseLacking(ctx, tx.Queries, to); err != nil {
 			return err
-		}
-		if len(lacking) > 0 {
-			return fault.Newf(fault.Conflict, "Not every running server has the key %s yet: %s.", to, serverNames(lacking))
 		}
 		return v.begin(ctx, tx, p, ring, rotationPlan{from: sealing(known), to: to})
 	})
 }
 
-// UndoRotation makes the former key the one that seals again. The values that
+// refuseLacking refuses a key that a running server does not have.
+func refuseLacking(ctx context.Context, q store.Queries, fingerprint string) error {
+	lacking, err := lackingKey(ctx, q, fingerprint)
+	if err == nil && len(lacking) > 0 {
+		err = fault.Newf(fault.Conflict, "Not every running server has the key %s: %s.", fingerprint, serverNames(lacking))
+	}
+	return err
+}
+
+// UndoRotation makes the former key the one that seals again. It is refused while
+// a running server does not have that key. The values that
 // are under the new key by now are put back by Reseal; then FinishRotation
 // retires the new one.
 func (v *Vault) UndoRotation(ctx context.Context, p Principal) error {
 	if _, err := admit(p, ActionUndoRotation); err != nil {
 		return err
 	}
-	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		if err := tx.LockEncryptionKeys(ctx); err != nil {
-			return err
-		}
+	return v.holdingKeys(ctx, func(ctx context.Context, tx store.Tx) error {
 		under, err := tx.KeyRotation(ctx)
 		switch {
 		case err != nil:
@@ -135,6 +140,9 @@ func (v *Vault) UndoRotation(ctx context.Context, p Principal) error {
 			return errNoRotation
 		case under.IsUndo:
 			return nil
+		}
+		if err := refuseLacking(ctx, tx.Queries, under.FromFingerprint); err != nil {
+			return err
 		}
 		return v.begin(ctx, tx, p, v.currentRing(), rotationPlan{from: under.ToFingerprint, to: under.FromFingerprint, undo: true})
 	})
@@ -184,7 +192,7 @@ func (v *Vault) Reseal(ctx context.Context, p Principal, o ResealOptions) (Resea
 	if err := r.untilNothingIsFound(ctx); err != nil {
 		return r.result(), err
 	}
-	if err := v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error { return tx.LockEncryptionKeys(ctx) }); err != nil {
+	if err := v.holdingKeys(ctx, func(context.Context, store.Tx) error { return nil }); err != nil {
 		return r.result(), err
 	}
 	err = r.untilNothingIsFound(ctx)
@@ -266,7 +274,7 @@ func (r *resealer) replace(ctx context.Context, table string, batch []store.Rese
 			return err
 		}
 		if seals != r.to {
-			return fault.Newf(fault.Conflict, "Another command has changed the rotation: key %s seals now. Look at `heartlock rotate-key --status`.", seals)
+			return errRotationChanged
 		}
 		if replaced, err = tx.ReplaceSealed(ctx, table, r.to, batch); err != nil {
 			return err
@@ -349,25 +357,36 @@ func (v *Vault) VerifyRotation(ctx context.Context, p Principal, progress func(d
 	if err != nil || seen.Damaged > 0 {
 		return seen, err
 	}
-	return seen, v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		now, err := tx.KeyRotation(ctx)
-		if err != nil {
+	return seen, v.holdingKeys(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := stillUnder(ctx, tx, under); err != nil {
 			return err
 		}
-		if now == nil || now.ToFingerprint != under.ToFingerprint {
-			return errNoRotation
-		}
 		at := v.micros()
-		now.VerifiedAt = &at
-		if err := tx.SetKeyRotation(ctx, now); err != nil {
+		verified := *under
+		verified.VerifiedAt = &at
+		if err := tx.SetKeyRotation(ctx, &verified); err != nil {
 			return err
 		}
 		return v.record(ctx, tx, p, event{
-			action: ActionVerifyRotation, target: now.ToFingerprint,
+			action: ActionVerifyRotation, target: under.ToFingerprint,
 			detail: map[string]string{"opened": strconv.FormatInt(seen.Opened, 10)},
 		})
 	})
 }
+
+// stillUnder makes sure that the rotation is still the one that was looked at.
+func stillUnder(ctx context.Context, tx store.Tx, looked *store.KeyRotation) error {
+	now, err := tx.KeyRotation(ctx)
+	if err != nil {
+		return err
+	}
+	if now == nil || now.ToFingerprint != looked.ToFingerprint || now.IsUndo != looked.IsUndo || now.StartedAt != looked.StartedAt {
+		return errRotationChanged
+	}
+	return nil
+}
+
+var errRotationChanged = fault.New(fault.Conflict, "Another command has changed the rotation. Look at `heartlock rotate-key --status`.")
 
 // openAll opens every sealed value with a ring and drops it.
 func (v *Vault) openAll(ctx context.Context, ring *keyring.Ring, progress func(done, total int64)) (seen Verification, err error) {
@@ -417,35 +436,33 @@ func openRows(ring *keyring.Ring, rows []store.SealedRow) (opened int64) {
 }
 
 // FinishRotation retires the keys that do not seal: no server has to hold them
-// any more. It is refused before VerifyRotation has succeeded, unless
-// leaveDamaged gives up the values that no key opens. It returns what was
-// retired. Only a command on the server itself may.
-func (v *Vault) FinishRotation(ctx context.Context, p Principal, leaveDamaged bool) (retired []string, err error) {
+// any more. undo says which of the two the caller means to finish: a rotation, or
+// the undoing of one. It is refused as long as values are under a key that would
+// be retired, or were not verified; givenUp is how many values, of those that no
+// key opens, may be. It returns what was retired. Only a command on the server
+// itself may.
+func (v *Vault) FinishRotation(ctx context.Context, p Principal, undo bool, givenUp int64) (retired []string, err error) {
 	if _, err := admit(p, ActionFinishRotation); err != nil {
 		return nil, err
 	}
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		if err := tx.LockEncryptionKeys(ctx); err != nil {
-			return err
-		}
+	err = v.holdingKeys(ctx, func(ctx context.Context, tx store.Tx) error {
 		under, err := tx.KeyRotation(ctx)
 		switch {
 		case err != nil:
 			return err
 		case under == nil:
 			return errNoRotation
-		case under.VerifiedAt == nil && !leaveDamaged:
+		case under.IsUndo != undo:
+			return errRotationChanged
+		case under.VerifiedAt == nil && givenUp == 0:
 			return fault.New(fault.Conflict, "The rotation is not verified yet. Run `heartlock rotate-key` first.")
 		}
-		known, err := tx.EncryptionKeys(ctx)
-		if err != nil {
+		var left int64
+		if retired, left, err = retiring(ctx, tx, under.ToFingerprint); err != nil {
 			return err
 		}
-		retired = nil
-		for _, k := range inUse(known) {
-			if k.Fingerprint != under.ToFingerprint {
-				retired = append(retired, k.Fingerprint)
-			}
+		if left > givenUp {
+			return fault.Newf(fault.Conflict, "%d values are still under a key that would be retired. Run `heartlock rotate-key` first.", left)
 		}
 		if err := tx.RetireKeys(ctx, v.micros()); err != nil {
 			return err
@@ -453,10 +470,87 @@ func (v *Vault) FinishRotation(ctx context.Context, p Principal, leaveDamaged bo
 		if err := tx.EndKeyRotation(ctx); err != nil {
 			return err
 		}
-		return v.record(ctx, tx, p, event{
-			action: ActionFinishRotation, target: under.ToFingerprint,
-			detail: map[string]string{"retired": strings.Join(retired, ", ")},
-		})
+		return v.record(ctx, tx, p, event{action: ActionFinishRotation, target: under.ToFingerprint, detail: map[string]string{
+			"retired": strings.Join(retired, ", "), "given_up": strconv.FormatInt(left, 10), "undo": strconv.FormatBool(undo),
+		}})
 	})
 	return retired, err
+}
+
+// retiring lists the keys in use that do not seal, and counts the values under
+// them, and under keys that the database does not know.
+func retiring(ctx context.Context, tx store.Tx, to string) (retired []string, left int64, err error) {
+	known, err := tx.EncryptionKeys(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	if sealing(known) != to {
+		return nil, 0, errRotationChanged
+	}
+	for _, k := range inUse(known) {
+		if !k.IsSealing {
+			retired = append(retired, k.Fingerprint)
+		}
+	}
+	counts, err := tx.CountSealedByKey(ctx)
+	for fingerprint, n := range counts {
+		if fingerprint != to {
+			left += n
+		}
+	}
+	return retired, left, err
+}
+
+// WithdrawKeys remembers keys of the ring that were announced, and that nothing
+// was sealed with, as retired: no server takes them up any more, although it may
+// hold them still. It is refused while a rotation is under way, and for a key
+// that is in use. Only a command on the server itself may.
+func (v *Vault) WithdrawKeys(ctx context.Context, p Principal, withdrawn []string) error {
+	if _, err := admit(p, ActionUndoRotation); err != nil {
+		return err
+	}
+	return v.holdingKeys(ctx, func(ctx context.Context, tx store.Tx) error {
+		under, err := tx.KeyRotation(ctx)
+		if err != nil {
+			return err
+		}
+		known, err := tx.EncryptionKeys(ctx)
+		if err != nil {
+			return err
+		}
+		for _, fingerprint := range withdrawn {
+			switch {
+			case under != nil || isInUse(known, fingerprint):
+				return fault.New(fault.Conflict, "A server has begun the rotation meanwhile. Run `heartlock rotate-key --undo` again.")
+			case isKnown(known, fingerprint):
+				continue // retired before
+			}
+			if err := v.withdraw(ctx, tx, p, fingerprint); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (v *Vault) withdraw(ctx context.Context, tx store.Tx, p Principal, fingerprint string) error {
+	token, err := v.currentRing().SealCheckWith(fingerprint)
+	if err != nil {
+		return err
+	}
+	now := v.micros()
+	key := &store.EncryptionKey{Fingerprint: fingerprint, CheckToken: token, CreatedAt: now, RetiredAt: &now}
+	if err := tx.InsertEncryptionKey(ctx, key); err != nil {
+		return err
+	}
+	return v.record(ctx, tx, p, event{action: ActionUndoRotation, target: fingerprint, detail: map[string]string{"announced": "true"}})
+}
+
+// CheckAllValues opens every sealed value with the ring. It changes nothing. Only
+// a command on the server itself may.
+func (v *Vault) CheckAllValues(ctx context.Context, p Principal, progress func(done, total int64)) (Verification, error) {
+	if _, err := admit(p, ActionBeginRotation); err != nil {
+		return Verification{}, err
+	}
+	return v.openAll(ctx, v.currentRing(), progress)
 }

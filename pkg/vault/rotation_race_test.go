@@ -2,9 +2,11 @@ package vault_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/store"
 	"github.com/heartlock/heartlock/pkg/vault"
@@ -64,7 +66,7 @@ func eachRotatedOnPostgres(t *testing.T, test func(t *testing.T, r rotated)) {
 func TestTheSealingKeyDoesNotChangeUnderAWriter(t *testing.T) {
 	t.Parallel()
 	eachRotatedOnPostgres(t, func(t *testing.T, r rotated) {
-		if err := r.HoldRing(t.Context(), ring(t, r.former, r.renewed)); err != nil {
+		if err := r.UseRing(t.Context(), ring(t, r.former, r.renewed)); err != nil {
 			t.Fatal(err)
 		}
 		r.whileSealing(t, func() error { return r.BeginRotation(t.Context(), vault.Local(), r.renewed.Fingerprint()) },
@@ -156,6 +158,64 @@ func TestABatchDoesNotWaitForRows(t *testing.T) {
 	})
 }
 
+// A command that verifies or finishes what another one has undone meanwhile must
+// not write its own view over it.
+func TestWhatWasUndoneIsNotVerifiedOrFinished(t *testing.T) {
+	t.Parallel()
+	eachRotated(t, func(t *testing.T, r rotated) {
+		r.begin(t)
+		r.reseal(t)
+		undone := false
+		_, err := r.VerifyRotation(t.Context(), vault.Local(), func(int64, int64) {
+			if !undone {
+				undone = true
+				if err := r.UndoRotation(t.Context(), vault.Local()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		isKind(t, "verifying", err, fault.Conflict)
+		for _, undo := range []bool{false, true} {
+			_, err = r.FinishRotation(t.Context(), vault.Local(), undo, 1)
+			isKind(t, "finishing", err, fault.Conflict)
+		}
+		equal(t, "retired keys", r.count(t, "encryption_keys WHERE retired_at IS NOT NULL"), 0)
+		r.readable(t)
+	})
+}
+
+// A session that has left a transaction open keeps the key from being changed,
+// but nobody who writes waits behind the attempt for long.
+func TestAnOpenTransactionDoesNotStallWriters(t *testing.T) {
+	t.Parallel()
+	eachRotatedOnPostgres(t, func(t *testing.T, r rotated) {
+		if err := r.UseRing(t.Context(), ring(t, r.former, r.renewed)); err != nil {
+			t.Fatal(err)
+		}
+		held := must(r.sql.BeginTx(t.Context(), nil))
+		if _, err := held.ExecContext(t.Context(), "SELECT 1 FROM encryption_keys FOR SHARE"); err != nil {
+			t.Fatal(err)
+		}
+		begun := make(chan error, 1)
+		go func() { begun <- r.BeginRotation(t.Context(), vault.Local(), r.renewed.Fingerprint()) }()
+		for i := range 20 { // each would wait for ten seconds behind a lock that is waited for
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			value := api.NewValue(fmt.Sprint(i))
+			_, _, err := r.PutSecret(ctx, r.ann, in(development, "WRITER"), api.PutSecret{Value: &value}, vault.Match{})
+			cancel()
+			if err != nil {
+				t.Fatal(fault.Detail(err))
+			}
+		}
+		if err := held.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-begun; err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestTwoCommandsDoNotWorkAgainstEachOther(t *testing.T) {
 	t.Parallel()
 	eachRotated(t, func(t *testing.T, r rotated) {
@@ -185,6 +245,6 @@ func TestVerificationBelievesNoFingerprint(t *testing.T) {
 		r.reseal(t)
 		seen := must(r.VerifyRotation(t.Context(), vault.Local(), nil))
 		equal(t, "seen", seen, vault.Verification{Opened: sealedByFill - 1, Damaged: 1})
-		isKind(t, "finishing", second(r.FinishRotation(t.Context(), vault.Local(), false)), fault.Conflict)
+		isKind(t, "finishing", second(r.FinishRotation(t.Context(), vault.Local(), false, 0)), fault.Conflict)
 	})
 }

@@ -58,7 +58,7 @@ func (r rotated) under(t *testing.T, key keyring.Key) int64 {
 
 func (r rotated) begin(t *testing.T) {
 	t.Helper()
-	if err := r.HoldRing(t.Context(), ring(t, r.former, r.renewed)); err != nil {
+	if err := r.UseRing(t.Context(), ring(t, r.former, r.renewed)); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.BeginRotation(t.Context(), vault.Local(), r.renewed.Fingerprint()); err != nil {
@@ -94,21 +94,21 @@ func TestARotationPutsEverythingUnderTheNewKey(t *testing.T) {
 		r.put(t, "DURING", "during")
 		equal(t, "new values under the new key", r.under(t, r.renewed), int64(1))
 
-		_, err := r.FinishRotation(t.Context(), vault.Local(), false)
+		_, err := r.FinishRotation(t.Context(), vault.Local(), false, 0)
 		isKind(t, "finishing what is not done", err, fault.Conflict)
 		equal(t, "resealed", r.reseal(t), vault.Resealing{Resealed: sealedByFill})
 		equal(t, "done again", r.reseal(t), vault.Resealing{})
 		r.readable(t)
-		_, err = r.FinishRotation(t.Context(), vault.Local(), false)
+		_, err = r.FinishRotation(t.Context(), vault.Local(), false, 0)
 		isKind(t, "finishing what is not verified", err, fault.Conflict)
 		seen := must(r.VerifyRotation(t.Context(), vault.Local(), nil))
 		equal(t, "verified", seen, vault.Verification{Opened: sealedByFill + 1})
-		equal(t, "retired", must(r.FinishRotation(t.Context(), vault.Local(), false)), []string{r.former.Fingerprint()})
+		equal(t, "retired", must(r.FinishRotation(t.Context(), vault.Local(), false, 0)), []string{r.former.Fingerprint()})
 
 		r.Vault = must(r.vault(t, ring(t, r.renewed))) // needs the former key no more
 		r.readable(t)
 		equal(t, "during", r.get(t, "DURING"), "during")
-		isKind(t, "finishing twice", second(r.FinishRotation(t.Context(), vault.Local(), false)), fault.Conflict)
+		isKind(t, "finishing twice", second(r.FinishRotation(t.Context(), vault.Local(), false, 0)), fault.Conflict)
 		for _, action := range []string{"begin", "verify", "finish"} {
 			equal(t, action, r.count(t, "audit_events WHERE action = 'key.rotation."+action+"'"), 1)
 		}
@@ -127,10 +127,11 @@ func TestARotationCanBeUndone(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.put(t, "AFTER", "after")
-		isKind(t, "finishing at once", second(r.FinishRotation(t.Context(), vault.Local(), false)), fault.Conflict)
+		isKind(t, "finishing at once", second(r.FinishRotation(t.Context(), vault.Local(), false, 0)), fault.Conflict)
 		equal(t, "put back", r.reseal(t), vault.Resealing{Resealed: sealedByFill + 1})
 		must(r.VerifyRotation(t.Context(), vault.Local(), nil))
-		equal(t, "retired", must(r.FinishRotation(t.Context(), vault.Local(), false)), []string{r.renewed.Fingerprint()})
+		isKind(t, "finishing what is being undone", second(r.FinishRotation(t.Context(), vault.Local(), false, 0)), fault.Conflict)
+		equal(t, "retired", must(r.FinishRotation(t.Context(), vault.Local(), true, 0)), []string{r.renewed.Fingerprint()})
 		r.Vault = must(r.vault(t, ring(t, r.former)))
 		r.readable(t)
 		equal(t, "during", r.get(t, "DURING"), "during")
@@ -152,7 +153,7 @@ func TestNothingOfARotationIsForClients(t *testing.T) {
 			refused := []error{
 				r.BeginRotation(t.Context(), p, r.former.Fingerprint()), r.UndoRotation(t.Context(), p),
 				second(r.Reseal(t.Context(), p, vault.ResealOptions{})), second(r.VerifyRotation(t.Context(), p, nil)),
-				second(r.FinishRotation(t.Context(), p, true)),
+				second(r.FinishRotation(t.Context(), p, false, 1)),
 			}
 			for _, err := range refused {
 				isKind(t, "a client", err, fault.Forbidden)
@@ -225,9 +226,9 @@ func TestARotationWaitsForEveryServer(t *testing.T) {
 	})
 }
 
-// Where every server has the new key first, nobody has to say anything: the last
-// one that gets it takes it up.
-func TestANewFirstKeyIsTakenUpWhenAllServersHaveIt(t *testing.T) {
+// A server that starts with a new first key takes it up by itself, but only if
+// no running server would meet values that it can not open.
+func TestAServerThatStartsTakesItsFirstKeyUp(t *testing.T) {
 	t.Parallel()
 	eachRotated(t, func(t *testing.T, r rotated) {
 		both := ring(t, r.renewed, r.former)
@@ -240,23 +241,89 @@ func TestANewFirstKeyIsTakenUpWhenAllServersHaveIt(t *testing.T) {
 			}
 		}
 		report()
-		must(r.Onboarded(t.Context()))
-		r.Vault = must(r.vault(t, both))
-		r.put(t, "BEFORE", "before")
-		equal(t, "not yet", r.under(t, r.renewed), int64(0))
-		if err := other.HoldRing(t.Context(), both); err != nil {
+		starts := func(key keyring.Key, n int64) {
+			t.Helper()
+			r.Vault = must(r.vault(t, both))
+			r.put(t, fmt.Sprintf("NUMBER_%d", r.count(t, "secrets")), "value")
+			equal(t, "values under the new key", r.under(t, key), n)
+		}
+		starts(r.renewed, 0) // a command
+		r.keyEntry = vault.TakeUpKey
+		starts(r.renewed, 0) // a server, but the other one lacks the key
+		if err := other.UseRing(t.Context(), both); err != nil {
 			t.Fatal(err)
 		}
-		must(other.Onboarded(t.Context()))
 		report()
-		report() // the first told of the key
-		r.put(t, "AFTER", "after")
-		equal(t, "taken up", r.under(t, r.renewed), int64(1))
+		starts(r.renewed, 1)
 		state := must(vault.InspectKeys(t.Context(), r.store))
 		if state.Rotation == nil || state.Rotation.To != r.renewed.Fingerprint() || state.Rotation.From != r.former.Fingerprint() {
 			t.Errorf("the rotation is %+v", state.Rotation)
 		}
+		equal(t, "beginnings by a server", r.count(t, `audit_events WHERE action = 'key.rotation.begin' AND detail LIKE '%"by":"server"%'`), 1)
 		r.readable(t)
+	})
+}
+
+// A key that was announced and withdrawn may still be in the memory of a server
+// that starts; it must not be sealed with, for it may be in no settings any more.
+func TestAWithdrawnKeyIsNotTakenUp(t *testing.T) {
+	t.Parallel()
+	eachRotated(t, func(t *testing.T, r rotated) {
+		if err := r.UseRing(t.Context(), ring(t, r.former, r.renewed)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.WithdrawKeys(t.Context(), vault.Local(), []string{r.renewed.Fingerprint()}); err != nil {
+			t.Fatal(err)
+		}
+		r.keyEntry = vault.TakeUpKey
+		r.Vault = must(r.vault(t, ring(t, r.renewed, r.former)))
+		r.put(t, "A", "value")
+		equal(t, "values under the withdrawn key", r.under(t, r.renewed), int64(0))
+		isKind(t, "rotating to it", r.BeginRotation(t.Context(), vault.Local(), r.renewed.Fingerprint()), fault.Usage)
+		isKind(t, "withdrawing what is in use", r.WithdrawKeys(t.Context(), vault.Local(), []string{r.former.Fingerprint()}), fault.Conflict)
+		isKind(t, "a client", r.WithdrawKeys(t.Context(), r.ann, []string{r.renewed.Fingerprint()}), fault.Forbidden)
+		must(r.vault(t, ring(t, r.former))) // needs only the one
+	})
+}
+
+// A key that nothing is under is not needed; one that seals is, but not by the
+// command that goes back from it.
+func TestAKeyThatNothingIsUnderIsNotNeeded(t *testing.T) {
+	t.Parallel()
+	eachRotated(t, func(t *testing.T, r rotated) {
+		r.begin(t)
+		_, err := r.vault(t, ring(t, r.former))
+		isKind(t, "a server without the key that seals", err, fault.Usage)
+		r.keyEntry = vault.RotateKeys
+		r.Vault = must(r.vault(t, ring(t, r.former)))
+		if err := r.UndoRotation(t.Context(), vault.Local()); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "put back", r.reseal(t), vault.Resealing{})
+		must(r.VerifyRotation(t.Context(), vault.Local(), nil))
+		r.keyEntry = vault.EnterFirstKey
+		must(r.vault(t, ring(t, r.former))) // although the other is not retired yet
+		must(r.FinishRotation(t.Context(), vault.Local(), true, 0))
+		r.readable(t)
+	})
+}
+
+// Undoing is a rotation too: every server must have the key that it goes back to.
+func TestUndoingWaitsForEveryServer(t *testing.T) {
+	t.Parallel()
+	eachRotated(t, func(t *testing.T, r rotated) {
+		r.begin(t)
+		r.reseal(t)
+		other := must(r.vault(t, ring(t, r.renewed)))
+		if err := other.Report(t.Context(), vault.ServerInfo{ID: "01900000-0000-7000-8000-000000000001", Host: "other-host"}); err != nil {
+			t.Fatal(err)
+		}
+		isKind(t, "undoing", r.UndoRotation(t.Context(), vault.Local()), fault.Conflict)
+		// A row of the future is of a clock that was wrong, and no server.
+		r.exec(t, "UPDATE servers SET seen_at = seen_at + ?", vault.Silence.Microseconds()*100)
+		if err := r.UndoRotation(t.Context(), vault.Local()); err != nil {
+			t.Fatal(err)
+		}
 	})
 }
 
@@ -310,8 +377,8 @@ func TestADamagedValueStopsTheEndOfARotationOnly(t *testing.T) {
 		equal(t, "resealed", r.reseal(t), vault.Resealing{Resealed: sealedByFill - 1, Damaged: 1})
 		seen := must(r.VerifyRotation(t.Context(), vault.Local(), nil))
 		equal(t, "seen", seen, vault.Verification{Opened: sealedByFill - 1, Damaged: 1})
-		isKind(t, "finishing", second(r.FinishRotation(t.Context(), vault.Local(), false)), fault.Conflict)
-		must(r.FinishRotation(t.Context(), vault.Local(), true))
+		isKind(t, "finishing", second(r.FinishRotation(t.Context(), vault.Local(), false, 0)), fault.Conflict)
+		must(r.FinishRotation(t.Context(), vault.Local(), false, 1))
 		r.Vault = must(r.vault(t, ring(t, r.renewed)))
 		equal(t, "another", r.get(t, "KEY_2"), "value 2")
 		if _, err := r.Secret(t.Context(), r.ann, in(development, "KEY_3")); err == nil {

@@ -32,20 +32,15 @@ type RunningServer struct {
 	SeenAt          time.Time // by the database's clock
 }
 
-// Report tells the database that a server runs, with which keys. Then it has the
-// database know the first configured key, if that had to wait for other servers.
+// Report tells the database that a server runs, with which keys.
 func (v *Vault) Report(ctx context.Context, info ServerInfo) error {
 	row := &store.Server{ID: info.ID, Host: info.Host, Version: info.Version, ConfigGeneration: info.ConfigGeneration}
 	if ring := v.currentRing(); ring != nil {
 		row.KeyFingerprints = strings.Join(ring.Fingerprints(), ",")
 	}
-	err := v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		return tx.ReportServer(ctx, row, 2*Silence)
 	})
-	if err != nil {
-		return err
-	}
-	return v.checkKeys(ctx, v.onboarded.Load())
 }
 
 // Leave tells the database that a server stops.

@@ -44,10 +44,8 @@ type Options struct {
 	Recorder *store.Recorder
 	// Ring seals and opens values; nil while no key is configured.
 	Ring *keyring.Ring
-	// RingIsNew says that the ring's key is not saved anywhere yet: the vault is
-	// for a first run alone, which enters the key into the database's list and
-	// saves it if it wins. A first run that fails leaves no trace of its key.
-	RingIsNew bool
+	// KeyEntry says what may be changed of what the database knows of its keys.
+	KeyEntry KeyEntry
 	// SessionKeys are the keys under which the digests of session tokens are
 	// made; the first is used for new ones. At least one.
 	SessionKeys [][]byte
@@ -65,6 +63,7 @@ type Vault struct {
 	store       *store.Store
 	recorder    *store.Recorder
 	ring        atomic.Pointer[keyring.Ring]
+	keyEntry    KeyEntry
 	sessionKeys [][]byte
 	ssoEnabled  bool
 	retention   Retention
@@ -81,13 +80,14 @@ func New(ctx context.Context, o Options) (*Vault, error) {
 		sessionKeys: o.SessionKeys, ssoEnabled: o.SSOEnabled, retention: o.Retention, now: o.Now, hasher: newHasher(),
 	}
 	v.ring.Store(o.Ring)
+	v.keyEntry = o.KeyEntry
 	if v.now == nil {
 		v.now = time.Now
 	}
 	if len(v.sessionKeys) == 0 {
 		return nil, fault.New(fault.Internal, "a vault needs a session key")
 	}
-	if err := v.checkKeys(ctx, !o.RingIsNew); err != nil {
+	if err := v.enterKeys(ctx); err != nil {
 		return nil, err
 	}
 	return v, nil
