@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/backup"
+	"github.com/heartlock/heartlock/pkg/config"
 	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/heartlocktest"
 	"github.com/heartlock/heartlock/pkg/keyring"
@@ -87,17 +89,36 @@ var pastTheVault = []string{
 }
 
 // rowsOf are the rows of every table that a backup holds, as they are in a
-// database and in its order.
+// database, read past the store.
 func rowsOf(t *testing.T, i *server.Instance) map[string][]string {
 	t.Helper()
+	driver, source := "sqlite", "file:"+i.Config.Database.Path
+	if i.Config.Database.Engine == config.Postgres {
+		driver, source = "pgx", i.Config.Database.PostgresDSN()
+	}
+	db := must(sql.Open(driver, source))
+	defer func() { _ = db.Close() }()
 	all := map[string][]string{}
 	for _, table := range store.DumpTables() {
-		all[table.Name] = nil
-		err := i.Store.EachRow(t.Context(), table, func(values []any) error {
+		var names []string
+		values, targets := make([]any, len(table.Columns)), make([]any, len(table.Columns))
+		for n, c := range table.Columns {
+			names = append(names, c.Name)
+			targets[n] = &values[n]
+		}
+		rows := must(db.QueryContext(t.Context(), "SELECT "+strings.Join(names, ", ")+" FROM "+table.Name+" ORDER BY 1, 2"))
+		for rows.Next() {
+			if err := rows.Scan(targets...); err != nil {
+				t.Fatal(err)
+			}
+			for n, c := range table.Columns {
+				if number, is := values[n].(int64); is && c.Kind == store.BoolColumn {
+					values[n] = number != 0
+				}
+			}
 			all[table.Name] = append(all[table.Name], fmt.Sprintf("%#v", values))
-			return nil
-		})
-		if err != nil {
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}
