@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/heartlock/heartlock/pkg/backup"
@@ -120,6 +121,73 @@ func TestAnInterruptedRestoreLeavesAnEmptyDatabase(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestAServerThatStartsDuringARestore waits for the restore and finds what it
+// brought, or that its key is not the one of the database. In the end the key of
+// the restore is the only one.
+func TestAServerThatStartsDuringARestore(t *testing.T) {
+	t.Parallel()
+	path, key := filled(t, 5000)
+	for _, engine := range []string{"sqlite", "postgres"} {
+		for _, same := range []bool{true, false} {
+			t.Run(fmt.Sprint(engine, " with the same key: ", same), func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				url := "sqlite:///" + filepath.Join(dir, "db.sqlite3")
+				if engine == "postgres" {
+					url = heartlocktest.Postgres(t)
+				}
+				other := key
+				if !same {
+					other = keyring.Generate()
+				}
+				starting := settings(t, other, "DATABASE_URL="+url)
+				type started struct {
+					i   *server.Instance
+					err error
+				}
+				ended := make(chan started, 1)
+				var once sync.Once
+				_, err := restored(t.Context(), settings(t, key, "DATABASE_URL="+url), path, func(_ string, done, total int64) {
+					if done > total/2 {
+						once.Do(func() {
+							go func() {
+								i, err := server.Open(t.Context(), starting, false, slog.New(slog.DiscardHandler))
+								ended <- started{i, err}
+							}()
+						})
+					}
+				})
+				if err != nil {
+					t.Fatal(fault.Detail(err))
+				}
+				got := <-ended
+				if !same {
+					if got.err == nil || !strings.Contains(got.err.Error(), key.Fingerprint()) {
+						t.Errorf("a server with another key: %v", got.err)
+					}
+					if got.err == nil {
+						_ = got.i.Close()
+					}
+					got.i, got.err = server.Open(t.Context(), settings(t, key, "DATABASE_URL="+url), false, slog.New(slog.DiscardHandler))
+				}
+				if got.err != nil {
+					t.Fatal(fault.Detail(got.err))
+				}
+				if done, err := got.i.Vault.Onboarded(t.Context()); err != nil || !done {
+					t.Errorf("it is not set up: %v", err)
+				}
+				keys, err := got.i.Store.EncryptionKeys(t.Context())
+				if err != nil || len(keys) != 1 || keys[0].Fingerprint != key.Fingerprint() || !keys[0].IsSealing {
+					t.Errorf("the keys are %+v, %v", keys, err)
+				}
+				if err := got.i.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
 	}
 }
 

@@ -123,7 +123,7 @@ func (r *restore) load(ctx context.Context, p Principal, l *store.Loader) error 
 		return err
 	}
 	if err := l.Complete(ctx); err != nil {
-		return unfit(err)
+		return unfit("tables", err)
 	}
 	if err := r.stream.nameDamaged(ctx, r.options.Source); err != nil {
 		return err
@@ -188,7 +188,7 @@ func (r *restore) tables(ctx context.Context, l *store.Loader) error {
 		}
 		err = l.Table(ctx, r.stream.table, columns, func() ([]any, error) { return r.stream.next(ctx) })
 		if err != nil {
-			return unfit(fmt.Errorf("table %s: %w", r.stream.table, err))
+			return unfit("table "+r.stream.table, err)
 		}
 		crashpoint.Reach("restore:" + r.stream.table)
 	}
@@ -197,7 +197,7 @@ func (r *restore) tables(ctx context.Context, l *store.Loader) error {
 // unfit words that the database refuses rows, which nothing but a defect or a
 // forgery makes it do. What is wrong with the file or the database itself stays
 // as it is.
-func unfit(err error) error {
+func unfit(what string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -206,7 +206,7 @@ func unfit(err error) error {
 	if !refused || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return fault.Wrap(fault.Invalid, err, "The backup does not fit the schema that it names. Nothing was written.")
+	return fault.Wrap(fault.Invalid, fmt.Errorf("%s: %w", what, err), "The backup does not fit the schema that it names. Nothing was written.")
 }
 
 // keys enters the key that seals, and those that the backup knew as retired: so
@@ -231,7 +231,7 @@ func (r *restore) keys(ctx context.Context, l *store.Loader) error {
 		}
 		rows = append(rows, row)
 	}
-	return unfit(l.InsertKeys(ctx, append(rows, seals)))
+	return unfit("keys", l.InsertKeys(ctx, append(rows, seals)))
 }
 
 // UnopenedError says that a restore was refused because values of the backup do
