@@ -3,9 +3,11 @@
 package cmd
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -116,10 +118,27 @@ func TestABackupReplacesNothingUnasked(t *testing.T) {
 			t.Errorf("%s is left", e.Name())
 		}
 	}
-	for _, name := range []string{"folder", "precious"} {
-		if got := i.run("", "restore", "--verify", name); got.code != 1 && got.code != 2 || !strings.Contains(got.stderr, "no backup of Heartlock") {
-			t.Errorf("%s: %+v", name, got)
+}
+
+func TestWhatIsNoBackupIsNotRestored(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	at := func(name string) string { return filepath.Join(s.cli.workDir, name) }
+	if err := errors.Join(os.Mkdir(at("folder"), 0o700), syscall.Mkfifo(at("pipe"), 0o600), os.WriteFile(at("text"), []byte("text\n"), 0o600), os.WriteFile(at("empty"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"folder": "is no regular file", "pipe": "is no regular file", "/dev/zero": "is no regular file",
+		"text": "no backup of Heartlock", "empty": "no backup of Heartlock", "nowhere": "can not be read: no such file",
+	} {
+		for _, args := range [][]string{{"restore", name}, {"restore", "--verify", name}} {
+			if got := s.run("", args...); got.code != 1 && got.code != 2 || !strings.Contains(got.stderr, want) {
+				t.Errorf("%v: %+v", args, got)
+			}
 		}
+	}
+	if entries, err := os.ReadDir(s.cli.workDir); err != nil || len(entries) != 4 {
+		t.Errorf("there are %v, %v", entries, err)
 	}
 }
 

@@ -130,9 +130,17 @@ func progressOf(what string, progress func(string, int64, int64)) func(done, tot
 	return func(done, total int64) { progress(what, done, total) }
 }
 
-// fileSource opens a backup in a file.
+// fileSource opens a backup in a file. What can be read only once is refused,
+// because a backup is opened more than once.
 func fileSource(path string, o backup.Opener) vault.BackupSource {
 	return func() (*backup.Reader, io.Closer, error) {
+		info, err := os.Stat(path) // to open a pipe would wait for who writes
+		if err != nil {
+			return nil, nil, notRead(path, err)
+		}
+		if !info.Mode().IsRegular() {
+			return nil, nil, fault.New(fault.Usage, path+" is no regular file. A backup is read more than once: save it to a file first.")
+		}
 		file, err := os.Open(path)
 		if err != nil {
 			return nil, nil, notRead(path, err)

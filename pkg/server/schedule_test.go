@@ -180,6 +180,23 @@ func TestABackupOfTheFutureStandsForNoOther(t *testing.T) {
 	}
 }
 
+// TestTwoInstallationsShareAFolder keeps each from removing what is the other's.
+func TestTwoInstallationsShareAFolder(t *testing.T) {
+	t.Parallel()
+	one, a, dir := scheduled(t, "sqlite", "HEARTLOCK_BACKUP_KEEP=1")
+	two, b, _ := scheduled(t, "postgres", "HEARTLOCK_BACKUP_KEEP=1")
+	b.Config.Backup.Dir = dir
+	for n := range 3 {
+		made := []string{filepath.Base(backupIfDue(t, a).Path), filepath.Base(backupIfDue(t, b).Path)}
+		slices.Sort(made)
+		if list := names(t, dir); !slices.Equal(list, made) {
+			t.Errorf("round %d: there are %v, want %v", n, list, made)
+		}
+		one.Exec(age)
+		two.Exec(age)
+	}
+}
+
 func TestABackupThatDoesNotOpenRemovesNoOther(t *testing.T) {
 	t.Parallel()
 	s, i, dir := scheduled(t, "sqlite", "HEARTLOCK_BACKUP_KEEP=1")
