@@ -47,7 +47,7 @@ func (s *Store) keepCopy(ctx context.Context, step migrations.Migration) error {
 		return fault.Wrap(fault.Unavailable, err, fmt.Sprintf(
 			"The database was not migrated, because no copy of it could be made before: %s can not be written. See that there is room and that the folder is writable, and try again.", name))
 	}
-	removeOldCopies(path)
+	removeOldCopies(path, filepath.Base(name))
 	return nil
 }
 
@@ -101,10 +101,11 @@ func syncPath(path string) error {
 	return errors.Join(file.Sync(), file.Close())
 }
 
-// removeOldCopies keeps those that were made last, whatever step came after them:
-// steps may have been taken back. One that can not be removed is no reason not to
+// removeOldCopies keeps the one that was just made, whatever the clock says, and
+// those that were made last, whatever step came after them: steps may have been
+// taken back. One that can not be removed is no reason not to
 // migrate.
-func removeOldCopies(path string) {
+func removeOldCopies(path, just string) {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
 		return
@@ -113,14 +114,14 @@ func removeOldCopies(path string) {
 	made := map[string]string{} // when each copy was made
 	for _, e := range entries {
 		at := snapshotName.FindStringSubmatchIndex(e.Name())
-		if at != nil && e.Name()[:at[0]] == base && e.Type().IsRegular() {
+		if at != nil && e.Name() != just && e.Name()[:at[0]] == base && e.Type().IsRegular() {
 			made[e.Name()] = e.Name()[at[2]:at[3]]
 		}
 	}
 	newest := slices.SortedFunc(maps.Keys(made), func(a, b string) int {
 		return cmp.Or(cmp.Compare(made[b], made[a]), cmp.Compare(b, a))
 	})
-	for _, name := range newest[min(keepSnapshots, len(newest)):] {
+	for _, name := range newest[min(keepSnapshots-1, len(newest)):] {
 		_ = os.Remove(filepath.Join(filepath.Dir(path), name))
 	}
 }

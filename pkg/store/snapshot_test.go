@@ -101,6 +101,27 @@ func TestTheFileIsCopiedBeforeItIsMigrated(t *testing.T) {
 	}
 }
 
+// TestACopyIsKeptWhateverTheClockSays has copies of the future, from a time when
+// the clock was wrong.
+func TestACopyIsKeptWhateverTheClockSays(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "data", "db.sqlite3")
+	dir := filepath.Dir(path)
+	o, all := atStep1(t, path)
+	for _, name := range []string{"db.sqlite3.before-0002-20990101T000000Z", "db.sqlite3.before-0002-20990102T000000Z"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.Migrations = all
+	if _, err := opened(t, o).Migrate(t.Context()); err != nil {
+		t.Fatal(fault.Detail(err))
+	}
+	if got := copiesIn(t, dir); len(got) != 2 || got[1] != "db.sqlite3.before-0002-20990102T000000Z" {
+		t.Errorf("there are %v", got)
+	}
+}
+
 func TestWithoutACopyNothingIsMigrated(t *testing.T) {
 	t.Parallel()
 	// A name of 240 bytes leaves no room for that of the copy.
