@@ -99,9 +99,9 @@ type ScheduledBackup struct {
 }
 
 // BackupIfDue makes the next backup of the schedule in the settings, if it is due
-// and no other server makes it; otherwise the result is nil. When everything in
-// it was opened, the files that the schedule made before are removed but for as
-// many as the settings keep; others are never touched.
+// and no other server makes it; otherwise the result is nil. Then the files that
+// the schedule made before are removed but for as many as the settings keep; others
+// are never touched, and one that does not open stands for no other.
 func (i *Instance) BackupIfDue(ctx context.Context, version string) (*ScheduledBackup, error) {
 	if done, err := i.Vault.Onboarded(ctx); err != nil || !done {
 		return nil, err // there is nothing to back up
@@ -126,9 +126,7 @@ func (i *Instance) BackupIfDue(ctx context.Context, version string) (*ScheduledB
 	if err := run.Finish(context.WithoutCancel(ctx), made.Bytes, made.Verified()); err != nil {
 		return made, err
 	}
-	if made.Verified() {
-		made.Removed, err = i.removeSurplus(ctx)
-	}
+	made.Removed, err = i.removeSurplus(ctx)
 	return made, err
 }
 

@@ -200,7 +200,7 @@ func TestTwoInstallationsShareAFolder(t *testing.T) {
 func TestABackupThatDoesNotOpenRemovesNoOther(t *testing.T) {
 	t.Parallel()
 	s, i, dir := scheduled(t, "sqlite", "HEARTLOCK_BACKUP_KEEP=1")
-	backupIfDue(t, i)
+	before := filepath.Base(backupIfDue(t, i).Path)
 	s.Exec(age)
 	s.Exec("INSERT INTO projects VALUES ('p', 'shop', '', '', 1, 1)")
 	s.Exec("INSERT INTO environments (id, project_id, slug, name, position, is_protected, revision, secret_count, created_at, updated_at) VALUES ('e', 'p', 'dev', '', 0, 0, 1, 1, 1, 1)")
@@ -214,6 +214,15 @@ func TestABackupThatDoesNotOpenRemovesNoOther(t *testing.T) {
 	}
 	if s.Count("backups", "verified_at IS NULL") != 1 {
 		t.Error("it is listed as verified")
+	}
+	// As long as nobody does anything about it, the newest of them is kept, and the
+	// one from before.
+	for range 2 {
+		s.Exec(age)
+		made = backupIfDue(t, i)
+		if list := names(t, dir); made.Removed != 1 || len(list) != 2 || !slices.Contains(list, before) || !slices.Contains(list, filepath.Base(made.Path)) {
+			t.Errorf("there are %v", list)
+		}
 	}
 }
 

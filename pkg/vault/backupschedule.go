@@ -79,7 +79,9 @@ type BackupFile struct {
 }
 
 // SurplusBackups lists the files of the schedule that may be removed: those that
-// are older than the newest keep which were verified, and what was given up.
+// are older than the newest keep which were verified, and what was given up. As
+// many that could not be verified are kept beside them: they stand for no other,
+// and must not fill the disk while nobody looks.
 // What says that it is of the future is neither counted nor listed.
 func (v *Vault) SurplusBackups(ctx context.Context, p Principal, keep int) ([]BackupFile, error) {
 	if _, err := admit(p, ActionBackup); err != nil {
@@ -87,15 +89,17 @@ func (v *Vault) SurplusBackups(ctx context.Context, p Principal, keep int) ([]Ba
 	}
 	made, err := v.store.ScheduledBackups(ctx) // the newest first
 	var surplus []BackupFile
-	verified := 0
+	verified, unverified := 0, 0
 	for _, b := range made {
 		age := v.now().Sub(b.TakenAt.Time())
 		switch {
 		case isAhead(age), b.FinishedAt == nil && age < ClaimLife:
-		case b.FinishedAt == nil, verified >= keep:
+		case b.FinishedAt == nil, verified >= keep, b.VerifiedAt == nil && unverified >= keep:
 			surplus = append(surplus, BackupFile{b.ID, b.Host, b.Path, b.FinishedAt == nil})
 		case b.VerifiedAt != nil:
 			verified++
+		default:
+			unverified++
 		}
 	}
 	return surplus, err
