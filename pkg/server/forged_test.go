@@ -132,7 +132,7 @@ func TestAForgedBackupLeavesNothing(t *testing.T) {
 				cfg := settings(t, key, environ...)
 				_, err := restored(t.Context(), cfg, c.write(t, key), nil)
 				if !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "does not fit the schema that it names. Nothing was written.") {
-					t.Errorf("%v", fault.Detail(err))
+					t.Errorf("%v", err)
 				}
 				st := must(server.OpenStore(t.Context(), cfg))
 				empty, err := st.HoldsNothing(t.Context())
