@@ -73,7 +73,8 @@ func (r *run) finish(ctx context.Context) error {
 
 // Undo goes back to the former key: it becomes the one that seals, everything is
 // put back under it, and the new key is retired and taken out of the settings. A
-// rotation that was only announced is taken out of the settings.
+// rotation that was only announced is taken out of the settings, and what an
+// interrupted undoing has left in them too.
 func Undo(ctx context.Context, o Options) error {
 	r, err := open(ctx, o)
 	if err != nil {
@@ -81,6 +82,9 @@ func Undo(ctx context.Context, o Options) error {
 	}
 	defer r.close()
 	if r.state.Rotation == nil {
+		if r.retired(r.Config.EncryptionKey.Keys[0].Fingerprint()) { // an undoing that was interrupted
+			return r.dropRetired("The rotation is undone.")
+		}
 		return r.undoAnnouncement(ctx)
 	}
 	if err := r.instance.Vault.UndoRotation(ctx, vault.Local()); err != nil {

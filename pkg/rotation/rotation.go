@@ -86,7 +86,7 @@ func open(ctx context.Context, o Options) (*run, error) {
 			keys = append(keys, k)
 		}
 	}
-	if len(keys) == 0 {
+	if len(o.Config.EncryptionKey.Keys) == 0 {
 		return nil, fault.New(fault.Usage, "No encryption key is configured. Run this where the server's settings are.")
 	}
 	i, err := server.OpenToRotate(ctx, o.Config, keys, o.Log)

@@ -20,9 +20,14 @@ const (
 	rotationBatch  = 10
 )
 
-// rotate is the command that begins a rotation or goes on with one.
-func rotate(more ...string) []string {
-	return append([]string{"rotate-key", "--no-backup", "--batch-size", fmt.Sprint(rotationBatch)}, more...)
+// rotate is the command that begins a rotation or goes on with one; with a flag,
+// that ends it.
+func rotate(end ...string) []string {
+	args := append([]string{"rotate-key", "--batch-size", fmt.Sprint(rotationBatch)}, end...)
+	if len(end) == 0 {
+		args = append(args, "--no-backup")
+	}
+	return args
 }
 
 // crash runs a command that kills itself at a place, and reports whether it got
