@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/heartlock/heartlock/pkg/backup"
 	"github.com/heartlock/heartlock/pkg/config"
@@ -157,6 +158,12 @@ func TestAServerThatStartsDuringARestore(t *testing.T) {
 								i, err := server.Open(t.Context(), starting, false, slog.New(slog.DiscardHandler))
 								ended <- started{i, err}
 							}()
+							select {
+							case early := <-ended:
+								t.Errorf("the server did not wait: %v", early.err)
+								ended <- early
+							case <-time.After(500 * time.Millisecond): // it would be there by then
+							}
 						})
 					}
 				})
