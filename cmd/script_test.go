@@ -62,6 +62,8 @@ func scripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) tes
 		home := filepath.Join(env.WorkDir, "home")
 		env.Setenv("HOME", home)
 		env.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
+		// The race detector would wait for a second at the end of each process.
+		env.Setenv("GORACE", "atexit_sleep_ms=0")
 		setup(env)
 		return os.MkdirAll(home, 0o700)
 	}

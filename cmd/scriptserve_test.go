@@ -17,7 +17,7 @@ import (
 func scriptServe(t *testing.T, ts *testscript.TestScript, flags []string) {
 	serve := exec.Command(lookPath(ts, "heartlock"), append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)...)
 	serve.Dir = ts.MkAbs(".")
-	names := []string{"PATH", "HOME", "TMPDIR"}
+	names := []string{"PATH", "HOME", "TMPDIR", "GORACE"}
 	for _, d := range config.Definitions() {
 		names = append(append(names, d.Name), d.Aliases...)
 	}

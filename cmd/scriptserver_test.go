@@ -32,7 +32,7 @@ func startScriptServer(t *testing.T, ts *testscript.TestScript) {
 	heartlock := func(args ...string) *exec.Cmd {
 		cmd := exec.Command(lookPath(ts, "heartlock"), args...)
 		cmd.Dir = dir
-		cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + home, "XDG_CONFIG_HOME=" + home, "TMPDIR=" + ts.Getenv("TMPDIR")}
+		cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + home, "XDG_CONFIG_HOME=" + home, "TMPDIR=" + ts.Getenv("TMPDIR"), "GORACE=" + ts.Getenv("GORACE")}
 		if url := ts.Getenv("DATABASE_URL"); url != "" {
 			cmd.Env = append(cmd.Env, "DATABASE_URL="+url)
 		}

@@ -100,7 +100,7 @@ func (s *site) command(t *testing.T, args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Dir = s.dir
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "XDG_CONFIG_HOME=" + s.home}, s.environ...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "XDG_CONFIG_HOME=" + s.home, "GORACE=" + os.Getenv("GORACE")}, s.environ...)
 	cmd.SysProcAttr = dieTogether(&syscall.SysProcAttr{Credential: s.credential})
 	return cmd
 }
