@@ -254,6 +254,9 @@ func TestAServerThatStartsTakesItsFirstKeyUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		report()
+		r.keyEntry = vault.EnterFirstKey
+		starts(r.renewed, 0) // a command, although nothing would be in its way
+		r.keyEntry = vault.TakeUpKey
 		starts(r.renewed, 1)
 		state := must(vault.InspectKeys(t.Context(), r.store))
 		if state.Rotation == nil || state.Rotation.To != r.renewed.Fingerprint() || state.Rotation.From != r.former.Fingerprint() {
