@@ -88,6 +88,9 @@ type Membership struct {
 	UserID        string `bun:",pk"`
 	Role          string
 	CreatedAt     Micros
+	// EnvironmentLimits is what he may not do in single environments: see
+	// ParseLimits.
+	EnvironmentLimits string
 }
 
 // Environment is a row of environments.
@@ -154,6 +157,7 @@ type Token struct {
 	LastUsedAt    *Micros
 	LastUsedIP    string `bun:"last_used_ip"`
 	ExposedAt     *Micros
+	ExpiryToldAt  *Micros // when the person behind it was told that it expires soon
 }
 
 // AuditEvent is a row of audit_events. Detail is a JSON object or empty.
@@ -171,6 +175,8 @@ type AuditEvent struct {
 	IP              string `bun:"ip"`
 	UserAgent       string
 	RequestID       string
+	Credential      string // that the actor came with: "session:<id>" or "token:<id>"
+	MAC             []byte `bun:"mac"` // see AuditChain
 }
 
 // EncryptionKey is a row of encryption_keys.
@@ -216,4 +222,111 @@ type IdempotencyKey struct {
 	Sealed         string
 	KeyFingerprint string
 	CreatedAt      Micros
+}
+
+// AuditChain is the row of audit_chain: the chain that the audit events form.
+// The MAC of an event is over the event, its id and the MAC before it; from
+// FirstID on there is one for every id.
+type AuditChain struct {
+	bun.BaseModel  `bun:"table:audit_chain,alias:ac"`
+	ID             int64 `bun:",pk"` // 1
+	FirstID        int64
+	FirstMAC       []byte `bun:"first_mac"` // the one before FirstID
+	LastID         int64
+	LastMAC        []byte  `bun:"last_mac"`
+	Sealed         *string // the key of the MACs
+	KeyFingerprint string
+}
+
+// Invitation is a row of invitations.
+type Invitation struct {
+	bun.BaseModel     `bun:"table:invitations,alias:iv"`
+	ID                string `bun:",pk"`
+	ProjectID         string
+	Email             string // canonical
+	Role              string
+	EnvironmentLimits string
+	Digest            []byte // of the newest link's token
+	InvitedBy         string // a user's id
+	CreatedAt         Micros
+	SentAt            Micros // when its newest link was made
+	ExpiresAt         Micros
+	AcceptedAt        *Micros
+	RevokedAt         *Micros
+}
+
+// Identity is a row of identities: who a provider says that a user is.
+type Identity struct {
+	bun.BaseModel `bun:"table:identities,alias:iy"`
+	Provider      string `bun:",pk"`
+	Subject       string `bun:",pk"`
+	UserID        string
+	Email         string
+	CreatedAt     Micros
+	LastLoginAt   *Micros
+}
+
+// SignInAttempt is a row of sign_in_attempts: a browser that is away at the
+// identity provider.
+type SignInAttempt struct {
+	bun.BaseModel `bun:"table:sign_in_attempts,alias:sa"`
+	StateDigest   []byte `bun:",pk"`
+	BrowserDigest []byte
+	UserID        *string // who links an identity to his account
+	Next          string
+	CreatedAt     Micros
+}
+
+// PasswordReset is a row of password_resets: the one valid link of a user.
+type PasswordReset struct {
+	bun.BaseModel `bun:"table:password_resets,alias:pr"`
+	UserID        string `bun:",pk"`
+	Digest        []byte
+	CreatedAt     Micros
+	ExpiresAt     Micros
+}
+
+// SecondFactor is a row of second_factors.
+type SecondFactor struct {
+	bun.BaseModel  `bun:"table:second_factors,alias:sf"`
+	UserID         string `bun:",pk"`
+	Sealed         string
+	KeyFingerprint string
+	CreatedAt      Micros
+	ConfirmedAt    *Micros // nil: being set up
+	LastStep       int64   // of the last code that was accepted
+}
+
+// RecoveryCode is a row of recovery_codes.
+type RecoveryCode struct {
+	bun.BaseModel `bun:"table:recovery_codes,alias:rc"`
+	UserID        string `bun:",pk"`
+	Digest        []byte `bun:",pk"`
+	UsedAt        *Micros
+}
+
+// QueuedMail is a row of mail_queue. Sealed is nil once it was sent or given up.
+type QueuedMail struct {
+	bun.BaseModel  `bun:"table:mail_queue,alias:mq"`
+	ID             string `bun:",pk"`
+	Kind           string
+	Recipient      string
+	Sealed         *string
+	KeyFingerprint string
+	CreatedAt      Micros
+	NextAttemptAt  Micros
+	Attempts       int
+	LastError      string
+	SentAt         *Micros
+	GivenUpAt      *Micros
+}
+
+// Settings is the row of settings: what administrators change while servers run.
+type Settings struct {
+	bun.BaseModel  `bun:"table:settings,alias:st"`
+	ID             int64 `bun:",pk"` // 1
+	Generation     int64
+	Sealed         string
+	KeyFingerprint string
+	UpdatedAt      Micros
 }

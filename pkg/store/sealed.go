@@ -28,6 +28,10 @@ var sealedTables = []sealedTable{
 	{"secrets", []sealedKey{{column: "id"}}},
 	{"secret_versions", []sealedKey{{column: "secret_id"}, {column: "version"}}},
 	{"idempotency_keys", []sealedKey{{column: "owner", isText: true}, {column: "key", isText: true}}},
+	{"second_factors", []sealedKey{{column: "user_id", isText: true}}},
+	{"mail_queue", []sealedKey{{column: "id", isText: true}}},
+	{"settings", []sealedKey{{column: "id"}}},
+	{"audit_chain", []sealedKey{{column: "id"}}},
 }
 
 // SealedTables names the tables that hold sealed values, in the order in which a
