@@ -149,7 +149,7 @@ func requestOf(r *http.Request) vault.Request {
 	connection := session.ConnectionOf(r.Context())
 	return vault.Request{
 		ID: connection.ID, IP: connection.IP, UserAgent: r.UserAgent(),
-		IdempotencyKey: r.Header.Get("Idempotency-Key"),
+		IdempotencyKey: r.Header.Get("Idempotency-Key"), Origin: connection.Origin,
 	}
 }
 

@@ -100,7 +100,7 @@ func (i *Instance) open(ctx context.Context, migrate bool, entry vault.KeyEntry,
 	i.recorder = store.NewRecorder(i.Store) //nolint:contextcheck // it works for as long as the instance, not for this call
 	i.Vault, err = vault.New(ctx, vault.Options{
 		Store: i.Store, Recorder: i.recorder, Ring: ring, KeyEntry: entry,
-		SessionKeys: sessionKeys, SSOEnabled: i.Config.OIDC.Enabled,
+		SessionKeys: sessionKeys, AppURL: i.Config.AppURL, SSOEnabled: i.Config.OIDC.Enabled,
 		Retention: vault.Retention{Versions: i.Config.History.Versions, Age: time.Duration(i.Config.History.Days) * 24 * time.Hour},
 	})
 	if err != nil {

@@ -53,6 +53,7 @@ type edge struct {
 func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	connection := connectionOf(r, e.config.Security.TrustedProxies)
+	connection.Origin = e.originOf(r, connection)
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
 	r = session.WithConnection(r.WithContext(ctx), connection)
@@ -75,6 +76,22 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.inner.ServeHTTP(answer, r)
+}
+
+// originOf is where the request was sent to, if a link may be built from that. It
+// is only looked at where no public address is configured.
+func (e *edge) originOf(r *http.Request, c session.Connection) string {
+	if e.config.AppURL != "" || !e.config.Hosts.MatchExact(r.Host) {
+		return ""
+	}
+	host, port, ok := config.SplitHost(r.Host)
+	if !ok {
+		return ""
+	}
+	if port != "" {
+		host += ":" + port
+	}
+	return c.Scheme() + "://" + host
 }
 
 // check refuses what is malformed: a host that is not ours, and paths that two

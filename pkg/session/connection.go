@@ -13,6 +13,9 @@ type Connection struct {
 	ID     string     // of the request; correlates answers, logs and audit events
 	IP     netip.Addr // of the client
 	Secure bool       // the client speaks https, to us or to a trusted proxy
+	// Origin is the scheme and host that the request was sent to, if the host is
+	// one that ALLOWED_HOSTS names letter by letter; else empty.
+	Origin string
 }
 
 // Scheme is "https" or "http".

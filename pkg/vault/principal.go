@@ -14,6 +14,10 @@ type Request struct {
 	IP             netip.Addr // of the client, as far as trusted proxies tell
 	UserAgent      string
 	IdempotencyKey string // of a request that creates something; may be empty
+	// Origin is the scheme and host that the request was sent to, such as
+	// "https://secrets.example.com", if ALLOWED_HOSTS names that host letter by
+	// letter; else it is empty. Links may be built from it.
+	Origin string
 }
 
 // Principal is who calls. Only this package makes one that is not anonymous:

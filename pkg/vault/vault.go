@@ -51,6 +51,9 @@ type Options struct {
 	SessionKeys [][]byte
 	// Retention says how long Maintain leaves former versions of secrets.
 	Retention Retention
+	// AppURL is the server's public address, without a slash at its end; empty if
+	// it is not configured. Links are built from it.
+	AppURL string
 	// SSOEnabled is told to callers who ask who they are.
 	SSOEnabled bool
 	// Now is the clock; nil is time.Now.
@@ -65,6 +68,7 @@ type Vault struct {
 	ring        atomic.Pointer[keyring.Ring]
 	keyEntry    KeyEntry
 	sessionKeys [][]byte
+	appURL      string
 	ssoEnabled  bool
 	retention   Retention
 	now         func() time.Time
@@ -77,7 +81,7 @@ type Vault struct {
 func New(ctx context.Context, o Options) (*Vault, error) {
 	v := &Vault{
 		store: o.Store, recorder: o.Recorder,
-		sessionKeys: o.SessionKeys, ssoEnabled: o.SSOEnabled, retention: o.Retention, now: o.Now, hasher: newHasher(),
+		sessionKeys: o.SessionKeys, appURL: o.AppURL, ssoEnabled: o.SSOEnabled, retention: o.Retention, now: o.Now, hasher: newHasher(),
 	}
 	v.ring.Store(o.Ring)
 	v.keyEntry = o.KeyEntry
