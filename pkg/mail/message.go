@@ -34,6 +34,14 @@ type PasswordReset struct {
 	IP        string    `json:"ip"` // of who asked for it
 }
 
+// AccountCreated tells a person that an administrator has made an account for
+// him, with the link to choose its password.
+type AccountCreated struct {
+	CreatedBy string    `json:"created_by"` // name or address
+	Link      string    `json:"link"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 // PasswordChanged tells a person that his password is another one now.
 type PasswordChanged struct {
 	At time.Time `json:"at"`
@@ -85,6 +93,9 @@ func (Invitation) Kind() string { return "invitation" }
 func (PasswordReset) Kind() string { return "password-reset" }
 
 // Kind implements Message.
+func (AccountCreated) Kind() string { return "account-created" }
+
+// Kind implements Message.
 func (PasswordChanged) Kind() string { return "password-changed" }
 
 // Kind implements Message.
@@ -124,6 +135,7 @@ func decoders() map[string]func([]byte) (Message, error) {
 	return map[string]func([]byte) (Message, error){
 		Invitation{}.Kind():          decodeAs[Invitation],
 		PasswordReset{}.Kind():       decodeAs[PasswordReset],
+		AccountCreated{}.Kind():      decodeAs[AccountCreated],
 		PasswordChanged{}.Kind():     decodeAs[PasswordChanged],
 		NewSignIn{}.Kind():           decodeAs[NewSignIn],
 		TokenExpires{}.Kind():        decodeAs[TokenExpires],
