@@ -4,6 +4,7 @@ DROP TABLE audit_chain;
 DROP INDEX audit_events_at;
 ALTER TABLE audit_events DROP COLUMN mac;
 ALTER TABLE audit_events DROP COLUMN credential;
+ALTER TABLE servers DROP COLUMN settings_generation;
 DROP TABLE settings;
 ALTER TABLE tokens DROP COLUMN expiry_told_at;
 DROP TABLE mail_queue;

@@ -18,12 +18,13 @@ CREATE TABLE invitations (
     invited_by         TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     created_at         INTEGER NOT NULL,
     sent_at            INTEGER NOT NULL, -- when its newest link was made
+    sent_count         INTEGER NOT NULL, -- how many links were made since a day without one
     expires_at         INTEGER NOT NULL,
     accepted_at        INTEGER,
     revoked_at         INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX invitations_pending ON invitations (project_id, email) WHERE accepted_at IS NULL AND revoked_at IS NULL;
-CREATE INDEX invitations_inviter ON invitations (invited_by, created_at);
+CREATE INDEX invitations_inviter ON invitations (invited_by, sent_at);
 
 -- Who an identity provider says that someone is. It never changes its user.
 CREATE TABLE identities (
@@ -110,7 +111,7 @@ CREATE INDEX mail_queue_created ON mail_queue (created_at);
 ALTER TABLE tokens ADD COLUMN expiry_told_at INTEGER;
 
 -- The settings that administrators change while servers run. Every server follows
--- a greater generation.
+-- the generation that stands here.
 CREATE TABLE settings (
     id              INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     generation      INTEGER NOT NULL,
@@ -118,6 +119,9 @@ CREATE TABLE settings (
     key_fingerprint TEXT NOT NULL,
     updated_at      INTEGER NOT NULL
 ) STRICT;
+
+-- The generation that a server goes by.
+ALTER TABLE servers ADD COLUMN settings_generation INTEGER NOT NULL DEFAULT 0;
 
 -- What an event's actor came with: "session:<id>" or "token:<id>".
 ALTER TABLE audit_events ADD COLUMN credential TEXT NOT NULL DEFAULT '';

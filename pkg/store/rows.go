@@ -209,8 +209,10 @@ type Server struct {
 	Version          string
 	KeyFingerprints  string // separated by commas
 	ConfigGeneration string
-	StartedAt        Micros
-	SeenAt           Micros // by the database's clock
+	// SettingsGeneration is that of Settings which it goes by; 0: none.
+	SettingsGeneration int64
+	StartedAt          Micros
+	SeenAt             Micros // by the database's clock
 }
 
 // IdempotencyKey is a row of idempotency_keys.
@@ -250,6 +252,7 @@ type Invitation struct {
 	InvitedBy         string // a user's id
 	CreatedAt         Micros
 	SentAt            Micros // when its newest link was made
+	SentCount         int    // how many links were made since a day without one
 	ExpiresAt         Micros
 	AcceptedAt        *Micros
 	RevokedAt         *Micros
