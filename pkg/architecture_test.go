@@ -29,7 +29,7 @@ const module = "github.com/heartlock/heartlock"
 var mayImport = map[string][]string{
 	".":                 {"cmd"},
 	"cmd":               {"migrations", "pkg/api", "pkg/backup", "pkg/client", "pkg/config", "pkg/diagnosis", "pkg/dotenv", "pkg/fault", "pkg/interchange", "pkg/keyring", "pkg/mail", "pkg/oidc", "pkg/rest", "pkg/rotation", "pkg/server", "pkg/session", "pkg/store", "pkg/vault", "pkg/web"},
-	"pkg/server":        {"migrations", "pkg/api", "pkg/backup", "pkg/config", "pkg/crashpoint", "pkg/fault", "pkg/keyring", "pkg/rest", "pkg/session", "pkg/store", "pkg/vault", "pkg/web"},
+	"pkg/server":        {"migrations", "pkg/api", "pkg/backup", "pkg/config", "pkg/crashpoint", "pkg/fault", "pkg/keyring", "pkg/oidc", "pkg/rest", "pkg/session", "pkg/store", "pkg/vault", "pkg/web"},
 	"pkg/rotation":      {"pkg/config", "pkg/crashpoint", "pkg/fault", "pkg/keyring", "pkg/server", "pkg/vault"},
 	"pkg/diagnosis":     {"pkg/config", "pkg/fault", "pkg/keyring", "pkg/server", "pkg/store", "pkg/vault"},
 	"pkg/rest":          {"pkg/api", "pkg/config", "pkg/fault", "pkg/oidc", "pkg/session", "pkg/vault"},
@@ -77,6 +77,7 @@ var libraries = []library{
 	{"github.com/fernet/fernet-go", []string{"pkg/keyring", harness}, true, "keyring guards the calls that panic or accept garbage"},
 	{"filippo.io/age", []string{"pkg/backup"}, true, "backups are encrypted in one place"},
 	{"golang.org/x/oauth2", []string{"pkg/oidc"}, false, "single sign-on is in one place"},
+	{"github.com/coreos/go-oidc", []string{"pkg/oidc"}, false, "single sign-on is in one place"},
 	{"html/template", []string{"pkg/web", "pkg/mail"}, true, "pages and mail are the only HTML"},
 	{"text/template", []string{"pkg/mail"}, true, "what is shown in a browser needs html/template"},
 	{"encoding/json", nil, true, "it folds case, takes the last of two equal names and replaces invalid UTF-8 silently; use api.Decode and api.Encode, or github.com/go-json-experiment/json"},
