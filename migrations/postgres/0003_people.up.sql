@@ -137,6 +137,7 @@ CREATE TABLE audit_chain (
     first_mac       BYTEA NOT NULL,    -- the MAC before that
     last_id         BIGINT NOT NULL, -- first_id - 1: it holds none
     last_mac        BYTEA NOT NULL,
+    head_mac        BYTEA NOT NULL, -- a MAC over the four above: nobody without the key cuts the chain at either end
     sealed          TEXT, -- the key of the MACs; NULL: no encryption key is configured yet
     key_fingerprint TEXT NOT NULL
 );

@@ -39,12 +39,15 @@ type KeyRotation struct {
 
 // RunningServer is one of the servers of an installation.
 type RunningServer struct {
-	Host             string    `json:"host"`
-	Version          string    `json:"version"`
-	Keys             []string  `json:"keys"`              // fingerprints of those that it holds
-	ConfigGeneration string    `json:"config_generation"` // equal where the settings are
-	StartedAt        time.Time `json:"started_at"`
-	SeenAt           time.Time `json:"seen_at"`
+	Host             string   `json:"host"`
+	Version          string   `json:"version"`
+	Keys             []string `json:"keys"`              // fingerprints of those that it holds
+	ConfigGeneration string   `json:"config_generation"` // equal where the settings are
+	// SettingsGeneration is that of the settings saved by administrators which it
+	// goes by; 0: none were saved.
+	SettingsGeneration int64     `json:"settings_generation"`
+	StartedAt          time.Time `json:"started_at"`
+	SeenAt             time.Time `json:"seen_at"`
 }
 
 // Backup is a backup of an installation that was made.

@@ -236,7 +236,8 @@ type AuditChain struct {
 	FirstMAC       []byte `bun:"first_mac"` // the one before FirstID
 	LastID         int64
 	LastMAC        []byte  `bun:"last_mac"`
-	Sealed         *string // the key of the MACs
+	HeadMAC        []byte  `bun:"head_mac"` // over the four above
+	Sealed         *string // the key of the MACs; nil: 32 zero bytes, as no encryption key is configured yet
 	KeyFingerprint string
 }
 

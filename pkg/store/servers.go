@@ -21,11 +21,11 @@ func (q Queries) databaseTime() string {
 func (tx Tx) ReportServer(ctx context.Context, s *Server, forget time.Duration) error {
 	now := tx.databaseTime()
 	_, err := tx.hotExec(ctx, `
-INSERT INTO servers (id, host, version, key_fingerprints, config_generation, started_at, seen_at)
-VALUES (?, ?, ?, ?, ?, `+now+`, `+now+`)
+INSERT INTO servers (id, host, version, key_fingerprints, config_generation, settings_generation, started_at, seen_at)
+VALUES (?, ?, ?, ?, ?, ?, `+now+`, `+now+`)
 ON CONFLICT (id) DO UPDATE SET key_fingerprints = excluded.key_fingerprints,
-    config_generation = excluded.config_generation, seen_at = excluded.seen_at`,
-		s.ID, s.Host, s.Version, s.KeyFingerprints, s.ConfigGeneration)
+    config_generation = excluded.config_generation, settings_generation = excluded.settings_generation, seen_at = excluded.seen_at`,
+		s.ID, s.Host, s.Version, s.KeyFingerprints, s.ConfigGeneration, s.SettingsGeneration)
 	if err != nil {
 		return err
 	}

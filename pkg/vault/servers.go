@@ -22,6 +22,8 @@ type ServerInfo struct {
 	Host             string
 	Version          string
 	ConfigGeneration string // equal where the settings files are
+	// SettingsGeneration is that of the saved settings which it goes by; 0: none.
+	SettingsGeneration int64
 }
 
 // RunningServer is a server that has reported lately.
@@ -34,7 +36,10 @@ type RunningServer struct {
 
 // Report tells the database that a server runs, with which keys.
 func (v *Vault) Report(ctx context.Context, info ServerInfo) error {
-	row := &store.Server{ID: info.ID, Host: info.Host, Version: info.Version, ConfigGeneration: info.ConfigGeneration}
+	row := &store.Server{
+		ID: info.ID, Host: info.Host, Version: info.Version,
+		ConfigGeneration: info.ConfigGeneration, SettingsGeneration: info.SettingsGeneration,
+	}
 	if ring := v.currentRing(); ring != nil {
 		row.KeyFingerprints = strings.Join(ring.Fingerprints(), ",")
 	}
@@ -54,7 +59,10 @@ func runningServers(ctx context.Context, q store.Queries) ([]RunningServer, erro
 	servers := make([]RunningServer, len(rows))
 	for i, row := range rows {
 		servers[i] = RunningServer{
-			ServerInfo:      ServerInfo{ID: row.ID, Host: row.Host, Version: row.Version, ConfigGeneration: row.ConfigGeneration},
+			ServerInfo: ServerInfo{
+				ID: row.ID, Host: row.Host, Version: row.Version,
+				ConfigGeneration: row.ConfigGeneration, SettingsGeneration: row.SettingsGeneration,
+			},
 			KeyFingerprints: strings.FieldsFunc(row.KeyFingerprints, func(r rune) bool { return r == ',' }),
 			StartedAt:       row.StartedAt.Time(), SeenAt: row.SeenAt.Time(),
 		}

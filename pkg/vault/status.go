@@ -55,7 +55,7 @@ func describe(answer *api.ServerStatus, state KeyState) {
 	for _, s := range state.Servers {
 		answer.Servers = append(answer.Servers, api.RunningServer{
 			Host: s.Host, Version: s.Version, Keys: s.KeyFingerprints, ConfigGeneration: s.ConfigGeneration,
-			StartedAt: s.StartedAt, SeenAt: s.SeenAt,
+			SettingsGeneration: s.SettingsGeneration, StartedAt: s.StartedAt, SeenAt: s.SeenAt,
 		})
 	}
 }
