@@ -25,53 +25,54 @@ func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (ap
 		}
 		return api.Account{}, api.Value{}, err
 	}
-	token, verified := api.NewValue(randomBase62(sessionTokenLength)), user.PasswordHash
-	now := v.micros()
-	session := v.newSession(p, user.ID, token, now)
-	user.LastLoginAt, user.UpdatedAt = &now, now
-	if outdated(user.PasswordHash) {
-		if user.PasswordHash, err = v.hasher.hash(ctx, in.Password); err != nil {
-			return api.Account{}, api.Value{}, err
-		}
+	var token api.Value
+	verified := user.PasswordHash
+	renewed, err := v.renewedHash(ctx, verified, in.Password)
+	if err != nil {
+		return api.Account{}, api.Value{}, err
 	}
-	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		if err := stillHas(ctx, tx, user.ID, verified, errBadLogin); err != nil {
+	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) (err error) {
+		if user, err = stillHas(ctx, tx, user.ID, verified, errBadLogin); err != nil {
 			return err
 		}
-		if err := v.endFormerSession(ctx, tx, p); err != nil {
-			return err
-		}
-		if err := tx.UpdateUser(ctx, user, "last_login_at"); err != nil {
-			return err
-		}
-		if user.PasswordHash != verified {
-			if err := tx.SetPasswordHash(ctx, user.ID, user.PasswordHash); err != nil {
+		if renewed != verified {
+			if err := tx.SetPasswordHash(ctx, user.ID, renewed); err != nil {
 				return err
 			}
 		}
-		if err := tx.InsertSession(ctx, session); err != nil {
-			return err
-		}
-		return v.record(ctx, tx, Principal{Request: p.Request, user: user}, event{action: ActionLogin, target: user.Email})
+		token, err = v.beginSession(ctx, tx, p, user, byPassword)
+		return err
 	})
 	if errors.Is(err, fault.Unauthenticated) {
 		return api.Account{}, api.Value{}, v.refuseLogin(ctx, p, in.Email)
 	}
-	return apiAccount(user), token, err
+	if err != nil {
+		return api.Account{}, api.Value{}, err
+	}
+	return apiAccount(user), token, nil
+}
+
+// renewedHash is the stored form of a password that was just verified, made anew
+// if it was made at another cost than ours.
+func (v *Vault) renewedHash(ctx context.Context, verified string, password api.Value) (string, error) {
+	if !outdated(verified) {
+		return verified, nil
+	}
+	return v.hasher.hash(ctx, password)
 }
 
 // stillHas makes sure, in the transaction that acts on it, that an active
 // account still has the password that was verified: one that was just changed
 // must not open a session that outlives the change. Otherwise it is refusal.
-func stillHas(ctx context.Context, tx store.Tx, userID, verified string, refusal error) error {
+func stillHas(ctx context.Context, tx store.Tx, userID, verified string, refusal error) (*store.User, error) {
 	user, err := tx.UserByID(ctx, userID)
 	if errors.Is(err, fault.NotFound) {
-		return refusal
+		return nil, refusal
 	}
 	if err == nil && (!user.IsActive || user.PasswordHash != verified) {
-		return refusal
+		return nil, refusal
 	}
-	return err
+	return user, err
 }
 
 func (v *Vault) checkLogin(ctx context.Context, in api.LoginRequest) (*store.User, error) {
@@ -145,7 +146,7 @@ func (v *Vault) Logout(ctx context.Context, p Principal) error {
 
 // WhoAmI tells the caller who he is.
 func (v *Vault) WhoAmI(ctx context.Context, p Principal) (api.Me, error) {
-	me := api.Me{SSOEnabled: v.ssoEnabled}
+	me := api.Me{SSOEnabled: v.ssoEnabled()}
 	if _, err := admit(p, ActionWhoAmI); err != nil {
 		return me, err
 	}
@@ -174,7 +175,7 @@ func (v *Vault) WhoAmI(ctx context.Context, p Principal) (api.Me, error) {
 
 // UpdateProfile changes the caller's own names.
 func (v *Vault) UpdateProfile(ctx context.Context, p Principal, in api.UpdateMe) (api.Me, error) {
-	me := api.Me{SSOEnabled: v.ssoEnabled}
+	me := api.Me{SSOEnabled: v.ssoEnabled()}
 	if _, err := admit(p, ActionUpdateProfile); err != nil {
 		return me, err
 	}
@@ -240,7 +241,7 @@ func (v *Vault) ChangePassword(ctx context.Context, p Principal, in api.ChangePa
 	}
 	token := api.NewValue(randomBase62(sessionTokenLength))
 	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
-		if err := stillHas(ctx, tx, p.user.ID, p.user.PasswordHash, errBadSession); err != nil {
+		if _, err := stillHas(ctx, tx, p.user.ID, p.user.PasswordHash, errBadSession); err != nil {
 			return err
 		}
 		if err := v.replacePassword(ctx, tx, p.user, hash); err != nil {

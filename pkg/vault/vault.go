@@ -54,8 +54,11 @@ type Options struct {
 	// AppURL is the server's public address, without a slash at its end; empty if
 	// it is not configured. Links are built from it.
 	AppURL string
-	// SSOEnabled is told to callers who ask who they are.
-	SSOEnabled bool
+	// SSOEnabled says at each moment whether single sign-on is on; nil: it is not.
+	SSOEnabled func() bool
+	// SSOKeys are the keys under which sign-ins at the identity provider are
+	// begun; the first is used for new ones. Without one there is no single sign-on.
+	SSOKeys [][]byte
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -69,7 +72,8 @@ type Vault struct {
 	keyEntry    KeyEntry
 	sessionKeys [][]byte
 	appURL      string
-	ssoEnabled  bool
+	ssoEnabled  func() bool
+	ssoKeys     [][]byte
 	retention   Retention
 	now         func() time.Time
 	hasher      *hasher
@@ -81,12 +85,15 @@ type Vault struct {
 func New(ctx context.Context, o Options) (*Vault, error) {
 	v := &Vault{
 		store: o.Store, recorder: o.Recorder,
-		sessionKeys: o.SessionKeys, appURL: o.AppURL, ssoEnabled: o.SSOEnabled, retention: o.Retention, now: o.Now, hasher: newHasher(),
+		sessionKeys: o.SessionKeys, appURL: o.AppURL, ssoEnabled: o.SSOEnabled, ssoKeys: o.SSOKeys, retention: o.Retention, now: o.Now, hasher: newHasher(),
 	}
 	v.ring.Store(o.Ring)
 	v.keyEntry = o.KeyEntry
 	if v.now == nil {
 		v.now = time.Now
+	}
+	if v.ssoEnabled == nil {
+		v.ssoEnabled = func() bool { return false }
 	}
 	if len(v.sessionKeys) == 0 {
 		return nil, fault.New(fault.Internal, "a vault needs a session key")
@@ -137,6 +144,9 @@ func (v *Vault) removeExpired(ctx context.Context) error {
 	now := v.now()
 	return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		if err := tx.DeleteExpiredSessions(ctx, store.MicrosOf(now), store.MicrosOf(now.Add(-sessionIdle))); err != nil {
+			return err
+		}
+		if err := tx.DeletePlaces(ctx, store.MicrosOf(now.Add(-placeLife))); err != nil {
 			return err
 		}
 		return tx.DeleteIdempotencyKeys(ctx, store.MicrosOf(now.Add(-idempotencyLife)))
