@@ -167,7 +167,7 @@ func (p *Provider) ask(ctx context.Context, method, address string, form url.Val
 		return nil, nil, transportCause(err)
 	}
 	defer answer.Body.Close() //nolint:errcheck // it was only read
-	if form == nil { // what a page says does not matter
+	if form == nil {          // what a page says does not matter
 		return answer, nil, nil
 	}
 	body, err := io.ReadAll(answer.Body)

@@ -23,6 +23,7 @@ type Instance struct {
 	Store  *store.Store
 	Vault  *vault.Vault
 
+	sso      sso
 	recorder *store.Recorder
 	users    sync.RWMutex // held for reading by the requests that are using it
 }
@@ -97,10 +98,17 @@ func (i *Instance) open(ctx context.Context, migrate bool, entry vault.KeyEntry,
 	if err != nil {
 		return err
 	}
+	ssoKeys, err := purposeKeys(i.Config, "heartlock sign-in attempt 1")
+	if err != nil {
+		return err
+	}
+	if err := i.sso.use(i.Config.OIDC, i.Config.Debug); err != nil {
+		log.Warn("single sign-on is off", "error", fault.Detail(err))
+	}
 	i.recorder = store.NewRecorder(i.Store) //nolint:contextcheck // it works for as long as the instance, not for this call
 	i.Vault, err = vault.New(ctx, vault.Options{
 		Store: i.Store, Recorder: i.recorder, Ring: ring, KeyEntry: entry,
-		SessionKeys: sessionKeys, AppURL: i.Config.AppURL, SSOEnabled: i.Config.OIDC.Enabled,
+		SessionKeys: sessionKeys, AppURL: i.Config.AppURL, SSOEnabled: i.sso.enabled, SSOKeys: ssoKeys,
 		Retention: vault.Retention{Versions: i.Config.History.Versions, Age: time.Duration(i.Config.History.Days) * 24 * time.Hour},
 	})
 	if err != nil {
