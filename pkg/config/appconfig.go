@@ -28,6 +28,9 @@ type AppConfig struct {
 	EncryptionKey          Secret   // the key that seals
 	PreviousEncryptionKeys []Secret // further keys that open
 	OIDC                   AppConfigOIDC
+	// SettingsVersion is the version of the settings shared by all servers that
+	// was last written to this file; "": none. See SaveManaged.
+	SettingsVersion string
 
 	unknown     map[string]jsontext.Value
 	unknownOIDC map[string]jsontext.Value
@@ -60,10 +63,11 @@ type appField struct {
 
 func (c *AppConfig) fields() []appField {
 	return []appField{
-		{key: "app_url", text: &c.AppURL},
+		{key: appURLKey, text: &c.AppURL},
 		{key: "database_url", secret: &c.DatabaseURL},
 		{key: "encryption_key", secret: &c.EncryptionKey},
 		{key: "previous_encryption_keys", list: &c.PreviousEncryptionKeys},
+		{key: "settings_version", text: &c.SettingsVersion},
 	}
 }
 
@@ -83,8 +87,10 @@ func (o *AppConfigOIDC) fields() []appField {
 	}
 }
 
-// oidcKey is the member that holds AppConfigOIDC.
-const oidcKey = "oidc"
+const (
+	oidcKey   = "oidc" // the member that holds AppConfigOIDC
+	appURLKey = "app_url"
+)
 
 // managed are the values of the file by the dotted keys of [Definition.Managed].
 func (c *AppConfig) managed() map[string]Secret {

@@ -31,6 +31,7 @@ type loader struct {
 	clashes      []Definition    // the canonical name and an alias differ
 	empty        map[string]bool // variables that are set, but empty
 	appConfig    AppConfig
+	managed      *Managed // in the place of what appConfig says of it
 	connMaxAge   time.Duration
 	oidcEnable   *bool
 	mailTLS      *bool
@@ -43,7 +44,10 @@ type loader struct {
 //
 // The error is an [*Errors] with everything that is wrong, of kind
 // [fault.Usage]; the Server is nil then.
-func LoadServer(o Options) (*Server, error) {
+func LoadServer(o Options) (*Server, error) { return load(o, nil) }
+
+// load is LoadServer; managed takes the place of what appconfig.json says of it.
+func load(o Options, managed *Managed) (*Server, error) {
 	root, err := filepath.Abs(o.Dir)
 	if err != nil {
 		errs := &Errors{}
@@ -52,6 +56,7 @@ func LoadServer(o Options) (*Server, error) {
 	}
 	l := &loader{
 		server:       &Server{Root: root, DataDir: filepath.Join(root, DataDirName), Debug: true},
+		managed:      managed,
 		definitions:  Definitions(),
 		valueSources: map[string]string{},
 	}
@@ -64,6 +69,7 @@ func LoadServer(o Options) (*Server, error) {
 		return nil, err
 	}
 	l.server.settings = l.report()
+	l.server.again = func(m Managed) (*Server, error) { return load(o, &m) }
 	return l.server, nil
 }
 

@@ -90,6 +90,9 @@ func (l *loader) readAppConfig() values {
 		l.errs.add(path, "", "%s", problem)
 		return nil
 	}
+	if l.managed != nil {
+		config.SetManaged(*l.managed)
+	}
 	l.appConfig = config
 	for _, name := range unknown {
 		l.warn("%s: %s is not a known key; it has no effect and is kept.", path, shown(name))

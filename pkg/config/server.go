@@ -36,6 +36,9 @@ type Server struct {
 
 	Warnings []string // sentences for the log at start; never a secret
 
+	// again loads it anew, with other managed settings. It is a function, because
+	// the options that it was loaded with may hold an environment with secrets.
+	again    func(Managed) (*Server, error)
 	settings []Setting // what Settings returns
 	envFile  string    // the .env file that was read; "" when there was none
 }
