@@ -10,7 +10,7 @@ import (
 type EnvironmentView struct {
 	Environment
 	ProjectSlug string
-	Role        string // of a person; empty for a service token
+	Role        string // of a person, in this environment: see Limits; empty for a service token
 	Access      string // of a service token; empty for a person
 	// SealingKey is the fingerprint of the key that new values are sealed with,
 	// in a transaction that may write some. Empty: ask [Tx.SealingKey].
@@ -38,16 +38,27 @@ func (q Queries) EnvironmentFor(ctx context.Context, caller Caller, projectRef, 
 	return v, err
 }
 
-// EnvironmentsOf lists the environments of a project in their order; for a
-// service token only its own.
+// EnvironmentsOf lists the environments of a project that the caller can see, in
+// their order: for a service token its own, for a person those that the limits of
+// his membership leave him.
 func (q Queries) EnvironmentsOf(ctx context.Context, caller Caller, projectID string) ([]Environment, error) {
 	var rows []Environment
 	query := q.db.NewSelect().Model(&rows).Where("e.project_id = ?", projectID)
 	if caller.TokenID != "" {
 		query = query.Join("JOIN token_environments AS te ON te.environment_id = e.id AND te.token_id = ?", caller.TokenID)
+	} else {
+		query = query.Join("JOIN memberships AS m ON m.project_id = e.project_id AND m.user_id = ? AND "+notHidden, caller.UserID)
 	}
 	err := query.OrderExpr("e.position, e.slug").Scan(ctx)
 	return rows, wrap(err)
+}
+
+// EnvironmentPlaces says how many environments a project has, those included that
+// somebody can not see, and the highest position among them (-1 if there are none).
+func (q Queries) EnvironmentPlaces(ctx context.Context, projectID string) (count, last int, err error) {
+	err = q.hotRow(ctx, []any{&count, &last},
+		`SELECT COUNT(*), COALESCE(MAX(e.position), -1) FROM environments e WHERE e.project_id = ?`, projectID)
+	return count, last, err
 }
 
 // InsertEnvironments adds environments; a slug that is taken in its project is

@@ -1,9 +1,10 @@
 package store
 
 // lookup is a query of something in an environment that is named by a path, for
-// one caller. His membership or token is part of the query: for anyone else the
-// row does not exist. The texts differ in what the caller is, in whether project
-// and environment are named by slug or by id, and in where they are used.
+// one caller. His membership, with its limits, or his token is part of the query:
+// for anyone else the row does not exist. The texts differ in what the caller is,
+// in whether project and environment are named by slug or by id, and in where they
+// are used.
 type lookup map[lookupKind]string
 
 type lookupKind struct {
@@ -37,7 +38,7 @@ const (
 	throughMembership = `
 FROM projects p
 JOIN memberships m ON m.project_id = p.id AND m.user_id = ?
-JOIN environments e ON e.project_id = p.id`
+JOIN environments e ON e.project_id = p.id AND ` + notHidden
 	throughToken = `
 FROM projects p
 JOIN tokens t ON t.project_id = p.id AND t.id = ?
@@ -50,9 +51,10 @@ JOIN token_environments te ON te.environment_id = e.id AND te.token_id = t.id`
 // the rights that he had when it began to wait.
 var lockOfRights = map[bool]string{false: " FOR SHARE OF m", true: " FOR KEY SHARE OF t, te"}
 
-// newLookup spells the texts. After columns come the role of a person, the access
-// of a service token and, not for reading, the key that seals. The arguments are
-// the caller's id, those of join, and the two parts of the path.
+// newLookup spells the texts. After columns come the role that a person has in the
+// environment, the access of a service token and, not for reading, the key that
+// seals. The arguments are the caller's id, those of join, and the two parts of the
+// path.
 func newLookup(columns, join string) lookup {
 	l := lookup{}
 	for i := range 8 {
@@ -65,7 +67,7 @@ func newLookup(columns, join string) lookup {
 }
 
 func (k lookupKind) spell(columns, join string) string {
-	rights, from := ", m.role, ''", throughMembership
+	rights, from := ", "+roleInPlace+", ''", throughMembership
 	if k.token {
 		rights, from = ", '', t.access", throughToken
 	}

@@ -64,8 +64,8 @@ func admitTo(p Principal, a Action, ref EnvironmentRef) (Rule, error) {
 	return rule, err
 }
 
-// Environments lists the environments of a project in their order; for a
-// service token only its own.
+// Environments lists the environments of a project that the caller can see, in
+// their order.
 func (v *Vault) Environments(ctx context.Context, p Principal, projectRef string) (api.Page[api.Environment], error) {
 	page := api.Page[api.Environment]{Results: []api.Environment{}}
 	project, err := v.project(ctx, v.store.Queries, p, ActionListEnvironments, projectRef)
@@ -118,20 +118,16 @@ func (v *Vault) CreateEnvironment(ctx context.Context, p Principal, projectRef s
 }
 
 func (v *Vault) newEnvironment(ctx context.Context, tx store.Tx, p Principal, project *store.ProjectView, in api.CreateEnvironment, slug string) (api.Environment, error) {
-	rows, err := tx.EnvironmentsOf(ctx, p.caller(), project.ID)
+	count, last, err := tx.EnvironmentPlaces(ctx, project.ID)
 	if err != nil {
 		return api.Environment{}, err
 	}
-	if len(rows) >= api.MaxEnvironments {
+	if count >= api.MaxEnvironments {
 		return api.Environment{}, fault.New(fault.Conflict, fmt.Sprintf("A project has at most %d environments.", api.MaxEnvironments))
-	}
-	position := 0
-	for _, e := range rows {
-		position = max(position, e.Position+1)
 	}
 	now := v.micros()
 	row := store.Environment{
-		ID: newID(), ProjectID: project.ID, Slug: slug, Name: in.Name, Position: position,
+		ID: newID(), ProjectID: project.ID, Slug: slug, Name: in.Name, Position: last + 1,
 		IsProtected: in.Protected, CreatedAt: now, UpdatedAt: now,
 	}
 	if err := tx.InsertEnvironments(ctx, []store.Environment{row}); err != nil {
