@@ -54,25 +54,3 @@ func (q Queries) AnyProject(ctx context.Context, ref string) (*Project, error) {
 	err := q.locked(query, "p").Scan(ctx)
 	return project, wrap(err)
 }
-
-// LockProjectsOf locks every project that a user is a member of, in the order of
-// their ids, so that nobody's role in them changes until the transaction ends. A
-// new membership of his needs his row, so lock that first.
-func (tx Tx) LockProjectsOf(ctx context.Context, userID string) error {
-	var ids []string
-	query := tx.db.NewSelect().Model((*Project)(nil)).Column("p.id").
-		Where("p.id IN (SELECT m.project_id FROM memberships AS m WHERE m.user_id = ?)", userID).OrderExpr("p.id")
-	return wrap(tx.locked(query, "p").Scan(ctx, &ids))
-}
-
-// SolelyOwnedBy lists the names of the projects that would have no active owner
-// without this user, by name; limit at most.
-func (q Queries) SolelyOwnedBy(ctx context.Context, userID string, limit int) ([]string, error) {
-	var names []string
-	err := q.db.NewSelect().TableExpr("projects AS p").ColumnExpr("p.name").
-		Join("JOIN memberships AS m ON m.project_id = p.id AND m.user_id = ? AND m.role = 'owner'", userID).
-		Where(`NOT EXISTS (SELECT 1 FROM memberships AS o JOIN users AS u ON u.id = o.user_id
-WHERE o.project_id = p.id AND o.role = 'owner' AND o.user_id <> ? AND u.is_active)`, userID).
-		OrderExpr("p.name, p.id").Limit(int64(limit)).Scan(ctx, &names)
-	return names, wrap(err)
-}

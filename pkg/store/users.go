@@ -132,13 +132,6 @@ func (tx Tx) CountOtherSuperusers(ctx context.Context, userID string) (int, erro
 	return int(n), wrap(err)
 }
 
-// DeletePasswordReset makes the link to choose a new password worthless, if the
-// user has one.
-func (tx Tx) DeletePasswordReset(ctx context.Context, userID string) error {
-	_, err := tx.db.NewDelete().Model((*PasswordReset)(nil)).Where("user_id = ?", userID).Exec(ctx)
-	return wrap(err)
-}
-
 // DeleteSecondFactor removes a user's second factor with its recovery codes, also
 // one that is being set up; fault.NotFound if he has none.
 func (tx Tx) DeleteSecondFactor(ctx context.Context, userID string) error {
