@@ -8,6 +8,10 @@ import (
 var errNoLink = fault.New(fault.Invalid,
 	"The server does not know its public address, which a link needs. Set HEARTLOCK_APP_URL, or name the host in ALLOWED_HOSTS and use that.")
 
+// UseAppURL goes on with another public address, or with none (""), from the next
+// link on.
+func (v *Vault) UseAppURL(address string) { v.appURL.Store(&address) }
+
 // link is the address of a page of this server, for a mail or for a person to
 // pass on. It is built from HEARTLOCK_APP_URL; without that, from the host that
 // the request was sent to, if ALLOWED_HOSTS names it letter by letter (see
@@ -15,7 +19,7 @@ var errNoLink = fault.New(fault.Invalid,
 //
 // path begins with "/" and holds a secret in most cases: it is not logged.
 func (v *Vault) link(p Principal, path string) (string, error) {
-	base := v.appURL
+	base := *v.appURL.Load()
 	if base == "" {
 		base = p.Request.Origin
 	}

@@ -51,12 +51,36 @@ const (
 	ActionCreateToken Action = "token.create"
 	ActionRevokeToken Action = "token.revoke"
 
-	ActionReadAudit Action = "audit.read"
+	ActionReadAudit    Action = "audit.read"     // of a project
+	ActionReadAllAudit Action = "audit.read_all" // of the server
+	ActionVerifyAudit  Action = "audit.verify"
+	ActionExportAudit  Action = "audit.export"
 
 	ActionReadStatus Action = "server.status"
 
+	ActionReadSSO   Action = "settings.sso.read"
+	ActionUpdateSSO Action = "settings.sso.update"
+	ActionResetSSO  Action = "settings.sso.reset"
+	ActionTestSSO   Action = "settings.sso.test"
+
+	ActionListUsers          Action = "user.list"
+	ActionReadUser           Action = "user.read"
+	ActionCreateUser         Action = "user.create"
+	ActionUpdateUser         Action = "user.update"
+	ActionResetUserPassword  Action = "user.password.reset"
+	ActionEndUserSessions    Action = "user.session.end"
+	ActionRemoveSecondFactor Action = "user.second_factor.remove"
+	ActionListAllProjects    Action = "project.list_all"
+	ActionJoinProject        Action = "project.join"
+
 	ActionCreateAdmin   Action = "admin.create"
 	ActionResetPassword Action = "admin.reset_password"
+
+	ActionListUsersLocally  Action = "admin.list"
+	ActionActivateLocally   Action = "admin.activate"
+	ActionDeactivateLocally Action = "admin.deactivate"
+	ActionGrantLocally      Action = "admin.grant"
+	ActionRevokeLocally     Action = "admin.revoke"
 
 	ActionBeginRotation  Action = "key.rotation.begin" // and going on with it
 	ActionVerifyRotation Action = "key.rotation.verify"
@@ -75,6 +99,10 @@ const (
 	ActionExposeToken = "token.expose"
 	// ActionPruneHistory removes former versions that have had their time.
 	ActionPruneHistory = "environment.history.prune"
+	// ActionBeginChain makes the secret key of the audit trail's chain.
+	ActionBeginChain = "audit.chain.begin"
+	// ActionPruneAudit removes events that have had their time.
+	ActionPruneAudit = "audit.prune"
 )
 
 // Rule is one line of the policy table.
@@ -142,12 +170,40 @@ var policy = map[Action]Rule{
 	ActionCreateToken: {Role: api.RoleAdmin},
 	ActionRevokeToken: {Role: api.RoleAdmin},
 
-	ActionReadAudit: {Role: api.RoleAdmin},
+	ActionReadAudit:    {Role: api.RoleAdmin},
+	ActionReadAllAudit: {Superuser: true},
+	ActionVerifyAudit:  {LocalOnly: true},
+	ActionExportAudit:  {LocalOnly: true},
 
 	ActionReadStatus: {Superuser: true},
 
+	// Who names the identity provider can sign in as anybody, and who tries one out
+	// has the server call addresses of his choice: a stolen token must not do.
+	ActionReadSSO:   {Superuser: true},
+	ActionUpdateSSO: {Superuser: true, SessionOnly: true},
+	ActionResetSSO:  {Superuser: true, SessionOnly: true},
+	ActionTestSSO:   {Superuser: true, SessionOnly: true},
+
+	// Administrators read with tokens; what they change needs a session, so that a
+	// stolen token makes nobody an administrator and opens no account or project.
+	ActionListUsers:          {Superuser: true},
+	ActionReadUser:           {Superuser: true},
+	ActionCreateUser:         {Superuser: true, SessionOnly: true},
+	ActionUpdateUser:         {Superuser: true, SessionOnly: true},
+	ActionResetUserPassword:  {Superuser: true, SessionOnly: true},
+	ActionEndUserSessions:    {Superuser: true, SessionOnly: true},
+	ActionRemoveSecondFactor: {Superuser: true, SessionOnly: true},
+	ActionListAllProjects:    {Superuser: true},
+	ActionJoinProject:        {Superuser: true, SessionOnly: true},
+
 	ActionCreateAdmin:   {LocalOnly: true},
 	ActionResetPassword: {LocalOnly: true},
+
+	ActionListUsersLocally:  {LocalOnly: true},
+	ActionActivateLocally:   {LocalOnly: true},
+	ActionDeactivateLocally: {LocalOnly: true},
+	ActionGrantLocally:      {LocalOnly: true},
+	ActionRevokeLocally:     {LocalOnly: true},
 
 	ActionBeginRotation:  {LocalOnly: true},
 	ActionVerifyRotation: {LocalOnly: true},

@@ -71,7 +71,7 @@ type Vault struct {
 	ring        atomic.Pointer[keyring.Ring]
 	keyEntry    KeyEntry
 	sessionKeys [][]byte
-	appURL      string
+	appURL      atomic.Pointer[string]
 	ssoEnabled  func() bool
 	ssoKeys     [][]byte
 	retention   Retention
@@ -85,9 +85,10 @@ type Vault struct {
 func New(ctx context.Context, o Options) (*Vault, error) {
 	v := &Vault{
 		store: o.Store, recorder: o.Recorder,
-		sessionKeys: o.SessionKeys, appURL: o.AppURL, ssoEnabled: o.SSOEnabled, ssoKeys: o.SSOKeys, retention: o.Retention, now: o.Now, hasher: newHasher(),
+		sessionKeys: o.SessionKeys, ssoEnabled: o.SSOEnabled, ssoKeys: o.SSOKeys, retention: o.Retention, now: o.Now, hasher: newHasher(),
 	}
 	v.ring.Store(o.Ring)
+	v.UseAppURL(o.AppURL)
 	v.keyEntry = o.KeyEntry
 	if v.now == nil {
 		v.now = time.Now
@@ -98,6 +99,7 @@ func New(ctx context.Context, o Options) (*Vault, error) {
 	if len(v.sessionKeys) == 0 {
 		return nil, fault.New(fault.Internal, "a vault needs a session key")
 	}
+	v.store.KeepChain(newChainKeeper(v.currentRing, v.now))
 	if err := v.enterKeys(ctx); err != nil {
 		return nil, err
 	}
