@@ -113,6 +113,22 @@ func (SecondFactorChanged) Kind() string { return "second-factor-changed" }
 // Kind implements Message.
 func (Test) Kind() string { return "test" }
 
+// Expiring is a message that has become pointless after a time: what it links to
+// is not valid any more.
+type Expiring interface {
+	Message
+	Expires() time.Time
+}
+
+// Expires implements Expiring.
+func (m Invitation) Expires() time.Time { return m.ExpiresAt }
+
+// Expires implements Expiring.
+func (m PasswordReset) Expires() time.Time { return m.ExpiresAt }
+
+// Expires implements Expiring: a token that is gone needs no warning.
+func (m TokenExpires) Expires() time.Time { return m.ExpiresAt }
+
 // Encode is the form that a message waits in.
 func Encode(m Message) ([]byte, error) {
 	text, err := json.Marshal(m, json.Deterministic(true))
