@@ -7,6 +7,7 @@ ALTER TABLE audit_events DROP COLUMN credential;
 ALTER TABLE servers DROP COLUMN settings_generation;
 DROP TABLE settings;
 ALTER TABLE tokens DROP COLUMN expiry_told_at;
+ALTER TABLE sessions DROP COLUMN by_provider;
 DROP TABLE mail_queue;
 DROP TABLE sign_in_places;
 DROP TABLE throttles;

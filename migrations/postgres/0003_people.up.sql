@@ -38,6 +38,9 @@ CREATE TABLE identities (
 );
 CREATE UNIQUE INDEX identities_user ON identities (user_id, provider);
 
+-- Whether a session began at the identity provider, where it may have to end too.
+ALTER TABLE sessions ADD COLUMN by_provider BOOLEAN NOT NULL DEFAULT false;
+
 -- Browsers that are away at the identity provider. Each comes back once.
 CREATE TABLE sign_in_attempts (
     state_digest   BYTEA NOT NULL PRIMARY KEY,

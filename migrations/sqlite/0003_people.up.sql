@@ -38,6 +38,9 @@ CREATE TABLE identities (
 ) STRICT;
 CREATE UNIQUE INDEX identities_user ON identities (user_id, provider);
 
+-- Whether a session began at the identity provider, where it may have to end too.
+ALTER TABLE sessions ADD COLUMN by_provider INTEGER NOT NULL DEFAULT 0;
+
 -- Browsers that are away at the identity provider. Each comes back once.
 CREATE TABLE sign_in_attempts (
     state_digest   BLOB NOT NULL PRIMARY KEY,

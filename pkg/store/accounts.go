@@ -25,7 +25,7 @@ func (q Queries) UserByID(ctx context.Context, id string) (*User, error) {
 var (
 	insertUsers = newInsertion("users", "id", "email", "first_name", "last_name", "password_hash", "is_active",
 		"is_superuser", "created_at", "updated_at", "last_login_at")
-	insertSessions = newInsertion("sessions", "id", "digest", "user_id", "created_at", "last_seen_at", "expires_at", "ip", "user_agent")
+	insertSessions = newInsertion("sessions", "id", "digest", "user_id", "created_at", "last_seen_at", "expires_at", "ip", "user_agent", "by_provider")
 )
 
 const setPasswordHash = `UPDATE users SET password_hash = ? WHERE id = ?`
@@ -55,7 +55,7 @@ type SignedIn struct {
 }
 
 const sessionByDigest = `
-SELECT s.id, s.user_id, s.created_at, s.last_seen_at, s.expires_at,
+SELECT s.id, s.user_id, s.created_at, s.last_seen_at, s.expires_at, s.by_provider,
        u.email, u.first_name, u.last_name, u.password_hash, u.is_active, u.is_superuser
 FROM sessions s JOIN users u ON u.id = s.user_id
 WHERE s.digest = ?`
@@ -66,7 +66,7 @@ func (q Queries) SessionByDigest(ctx context.Context, digest []byte) (*SignedIn,
 	in := new(SignedIn)
 	s, u := &in.Session, &in.User
 	err := q.hotRow(ctx, []any{
-		&s.ID, &s.UserID, &s.CreatedAt, &s.LastSeenAt, &s.ExpiresAt,
+		&s.ID, &s.UserID, &s.CreatedAt, &s.LastSeenAt, &s.ExpiresAt, &s.ByProvider,
 		&u.Email, &u.FirstName, &u.LastName, &u.PasswordHash, &u.IsActive, &u.IsSuperuser,
 	}, sessionByDigest, digest)
 	u.ID = s.UserID
@@ -85,7 +85,7 @@ func (q Queries) SessionsOfUser(ctx context.Context, userID string, now Micros) 
 // InsertSession adds a session.
 func (tx Tx) InsertSession(ctx context.Context, s *Session) error {
 	return tx.insertRows(ctx, insertSessions, []any{
-		s.ID, s.Digest, s.UserID, s.CreatedAt, s.LastSeenAt, s.ExpiresAt, s.IP, s.UserAgent,
+		s.ID, s.Digest, s.UserID, s.CreatedAt, s.LastSeenAt, s.ExpiresAt, s.IP, s.UserAgent, s.ByProvider,
 	})
 }
 

@@ -68,6 +68,7 @@ type Session struct {
 	ExpiresAt     Micros
 	IP            string `bun:"ip"`
 	UserAgent     string
+	ByProvider    bool // it began at the identity provider
 }
 
 // Project is a row of projects.
