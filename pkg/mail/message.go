@@ -32,6 +32,9 @@ type PasswordReset struct {
 	Link      string    `json:"link"`
 	ExpiresAt time.Time `json:"expires_at"`
 	IP        string    `json:"ip"` // of who asked for it
+	// Administrator is the address of the administrator who asked for it; empty:
+	// it was somebody on the sign-in page.
+	Administrator string `json:"administrator,omitempty"`
 }
 
 // AccountCreated tells a person that an administrator has made an account for
@@ -125,6 +128,9 @@ func (m Invitation) Expires() time.Time { return m.ExpiresAt }
 
 // Expires implements Expiring.
 func (m PasswordReset) Expires() time.Time { return m.ExpiresAt }
+
+// Expires implements Expiring.
+func (m AccountCreated) Expires() time.Time { return m.ExpiresAt }
 
 // Expires implements Expiring: a token that is gone needs no warning.
 func (m TokenExpires) Expires() time.Time { return m.ExpiresAt }

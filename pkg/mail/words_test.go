@@ -31,6 +31,8 @@ func examples() map[string]mail.Message {
 		"invitation":               mail.Invitation{Project: "Web shop", Role: "member", InvitedBy: "Ann Archer", Link: link, ExpiresAt: at.AddDate(0, 0, 7)},
 		"invitation-stranger":      mail.Invitation{Project: `<a href="https://evil.example">Win</a> www.evil.example` + "\r\nBcc: e@e.example", Role: "viewer", InvitedBy: "mallory@evil.example", Link: link, ExpiresAt: at},
 		"password-reset":           mail.PasswordReset{Link: site + "/reset/0123456789abcdef?a=1&b=2", ExpiresAt: at.Add(time.Hour), IP: "192.0.2.7"},
+		"password-reset-admin":     mail.PasswordReset{Link: site + "/reset/0123456789abcdef", ExpiresAt: at.Add(time.Hour), IP: "192.0.2.7", Administrator: "root@example.com"},
+		"account-created":          mail.AccountCreated{CreatedBy: "root@example.com", Link: site + "/reset/0123456789abcdef", ExpiresAt: at.AddDate(0, 0, 7)},
 		"password-changed":         mail.PasswordChanged{At: at, IP: "2001:db8::7"},
 		"password-changed-locally": mail.PasswordChanged{At: at},
 		"new-sign-in":              mail.NewSignIn{At: at, IP: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0"},
@@ -130,6 +132,8 @@ func TestTheTextPartHasTheLinkAndShortLines(t *testing.T) {
 			link = m.Link
 		case mail.PasswordReset:
 			link = m.Link
+		case mail.AccountCreated:
+			link = m.Link
 		default:
 			continue
 		}
@@ -154,7 +158,8 @@ func TestTextsOfStrangersAreInert(t *testing.T) {
 			mail.NewSignIn{IP: hostile, UserAgent: hostile},
 			mail.TokenExpires{Name: hostile, Project: hostile},
 			mail.AdministratorJoined{Administrator: hostile, Project: hostile, Role: hostile},
-			mail.PasswordReset{IP: hostile, Link: site + "/x"}, mail.PasswordChanged{IP: hostile},
+			mail.PasswordReset{IP: hostile, Administrator: hostile, Link: site + "/x"},
+			mail.AccountCreated{CreatedBy: hostile, Link: site + "/x"}, mail.PasswordChanged{IP: hostile},
 			mail.SecondFactorChanged{IP: hostile, Change: hostile}, mail.Test{SentBy: hostile},
 		} {
 			c := words(t, m)
