@@ -119,7 +119,7 @@ func TestBadBodiesAreRefused(t *testing.T) {
 			if !ok {
 				continue
 			}
-			path := pathOf(r, w.p1.slug, "development", "API_KEY", "")
+			path := pathOf(r, w.p1.slug, "development", "API_KEY", randomID())
 			bodies := append(syntaxErrors(t, fields), typeErrors(t, fields)...)
 			for _, b := range bodies {
 				answer := owner.Call(r.Method, path, b.text)

@@ -116,13 +116,17 @@ func (f *input) parse(dst reflect.Value, text string) error {
 	switch dst.Interface().(type) {
 	case string:
 		dst.SetString(text)
-	case bool:
+	case bool, *bool:
 		b := map[string]bool{"true": true, "false": false}
 		v, ok := b[text]
 		if !ok {
 			return wrong("true or false")
 		}
-		dst.SetBool(v)
+		if dst.Kind() == reflect.Pointer {
+			dst.Set(reflect.ValueOf(&v))
+		} else {
+			dst.SetBool(v)
+		}
 	case int:
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
