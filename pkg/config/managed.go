@@ -53,6 +53,35 @@ func DecodeManaged(text Secret) (Managed, error) {
 	return Managed{AppURL: c.AppURL, OIDC: c.OIDC, unknown: c.unknown, unknownOIDC: c.unknownOIDC}, nil
 }
 
+// Changes tells what m says otherwise than former: for each key, such as
+// "oidc.client_id", what it is now, "" if it is not set any more, and "***" for a
+// secret.
+func (m Managed) Changes(former Managed) map[string]string {
+	changes := map[string]string{}
+	before, after := former.fields(), m.fields()
+	for i, f := range after {
+		value := f.value()
+		if value.Equal(before[i].value()) {
+			continue
+		}
+		changes[f.key] = value.Reveal()
+		if f.secret != nil && value.IsSet() {
+			changes[f.key] = masked
+		}
+	}
+	return changes
+}
+
+// fields are those of the file, with the keys of Definition.Managed.
+func (m Managed) fields() []appField {
+	all := []appField{{key: appURLKey, text: &m.AppURL}}
+	for _, f := range m.OIDC.fields() {
+		f.key = oidcKey + "." + f.key
+		all = append(all, f)
+	}
+	return all
+}
+
 // With reads the settings anew, from the sources that s was read from, with m in
 // the place of what appconfig.json says of it. It writes nothing. The error is an
 // [*Errors].

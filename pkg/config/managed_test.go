@@ -214,3 +214,19 @@ func TestTakeOver(t *testing.T) {
 		t.Error("they still differ")
 	}
 }
+
+func TestManagedChanges(t *testing.T) {
+	t.Parallel()
+	yes, no := true, false
+	former, now := complete(), complete()
+	former.OIDC.Enable, now.OIDC.Enable = &yes, &no
+	now.OIDC.ClientSecret = NewSecret("another " + clientCanary)
+	now.OIDC.TokenEndpoint, now.OIDC.Scopes = "", "openid"
+	want := map[string]string{"oidc.enable": "False", "oidc.client_secret": "***", "oidc.token_endpoint": "", "oidc.scopes": "openid"}
+	if diff := cmp.Diff(want, now.Changes(former)); diff != "" {
+		t.Error(diff)
+	}
+	if changes := now.Changes(now); len(changes) != 0 {
+		t.Errorf("%v", changes)
+	}
+}

@@ -173,6 +173,7 @@ func (l *loader) originsRule() {
 // oidcRule decides whether single sign-on is on.
 func (l *loader) oidcRule() {
 	o := &l.server.OIDC
+	o.Switch = l.oidcEnable
 	var missing []string
 	for _, field := range []struct{ name, text string }{
 		{varOIDCClientID, o.ClientID},

@@ -97,6 +97,7 @@ func (t TrustedProxies) Trusts(addr netip.Addr) bool {
 type OIDC struct {
 	Enabled bool     // switched on and complete
 	Missing []string // OIDC_ENABLE=True, but these variables are unset; Enabled is then false
+	Switch  *bool    // OIDC_ENABLE; nil when unset
 
 	Issuer                string // optional: with it ID tokens are verified
 	ClientID              string
