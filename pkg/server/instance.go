@@ -108,7 +108,7 @@ func (i *Instance) open(ctx context.Context, migrate bool, entry vault.KeyEntry,
 	i.recorder = store.NewRecorder(i.Store) //nolint:contextcheck // it works for as long as the instance, not for this call
 	i.Vault, err = vault.New(ctx, vault.Options{
 		Store: i.Store, Recorder: i.recorder, Ring: ring, KeyEntry: entry,
-		SessionKeys: sessionKeys, AppURL: i.Config.AppURL, SSOEnabled: i.sso.enabled, SSOKeys: ssoKeys,
+		SessionKeys: sessionKeys, AppURL: i.Config.AppURL, InviteExpiry: i.Config.InviteExpiry, SSOEnabled: i.sso.enabled, SSOKeys: ssoKeys,
 		Retention: vault.Retention{Versions: i.Config.History.Versions, Age: time.Duration(i.Config.History.Days) * 24 * time.Hour},
 	})
 	if err != nil {

@@ -28,6 +28,10 @@ const (
 	ActionCreateOwnToken Action = "auth.token.create"
 	ActionRevokeOwnToken Action = "auth.token.revoke"
 
+	ActionListIdentities Action = "auth.identity.list" // at identity providers
+	ActionLinkIdentity   Action = "auth.identity.link"
+	ActionUnlinkIdentity Action = "auth.identity.unlink"
+
 	ActionListProjects  Action = "project.list"
 	ActionCreateProject Action = "project.create"
 	ActionReadProject   Action = "project.read"
@@ -47,9 +51,21 @@ const (
 
 	ActionRestoreEnvironment Action = "environment.restore" // to a former revision
 
+	ActionListMembers  Action = "member.list"
+	ActionUpdateMember Action = "member.update"
+	ActionRemoveMember Action = "member.remove"
+	ActionLeaveProject Action = "member.leave" // the removal of oneself
+
 	ActionListTokens  Action = "token.list"
 	ActionCreateToken Action = "token.create"
 	ActionRevokeToken Action = "token.revoke"
+
+	ActionListInvitations  Action = "invitation.list"
+	ActionCreateInvitation Action = "invitation.create"
+	ActionRevokeInvitation Action = "invitation.revoke"
+	ActionResendInvitation Action = "invitation.resend"
+	ActionReadInvitation   Action = "invitation.read" // by its link
+	ActionAcceptInvitation Action = "invitation.accept"
 
 	ActionReadAudit    Action = "audit.read"     // of a project
 	ActionReadAllAudit Action = "audit.read_all" // of the server
@@ -97,6 +113,8 @@ const (
 const (
 	ActionUseToken    = "token.use"
 	ActionExposeToken = "token.expose"
+	// ActionThrottle begins to refuse attempts, because too many were wrong.
+	ActionThrottle = "auth.throttle"
 	// ActionPruneHistory removes former versions that have had their time.
 	ActionPruneHistory = "environment.history.prune"
 	// ActionBeginChain makes the secret key of the audit trail's chain.
@@ -109,6 +127,8 @@ const (
 type Rule struct {
 	// Open admits everyone, signed in or not.
 	Open bool
+	// NoToken refuses tokens of either kind where everyone else is admitted.
+	NoToken bool
 	// Role is the least role that a person needs in the project; empty for what
 	// does not belong to a project and is every person's own.
 	Role api.Role
@@ -147,6 +167,10 @@ var policy = map[Action]Rule{
 	ActionCreateOwnToken: {SessionOnly: true},
 	ActionRevokeOwnToken: {},
 
+	ActionListIdentities: {},
+	ActionLinkIdentity:   {SessionOnly: true},
+	ActionUnlinkIdentity: {SessionOnly: true},
+
 	ActionListProjects:  {Token: api.AccessRead},
 	ActionCreateProject: {},
 	ActionReadProject:   {Role: api.RoleViewer, Token: api.AccessRead},
@@ -166,9 +190,24 @@ var policy = map[Action]Rule{
 
 	ActionRestoreEnvironment: {Role: api.RoleMember, ProtectedRole: api.RoleAdmin, Token: api.AccessWrite}, // it writes and deletes
 
+	ActionListMembers:  {Role: api.RoleViewer},
+	ActionUpdateMember: {Role: api.RoleAdmin}, // by their ranks: see mayActOn and mayGrant
+	ActionRemoveMember: {Role: api.RoleAdmin},
+	ActionLeaveProject: {Role: api.RoleViewer},
+
 	ActionListTokens:  {Role: api.RoleAdmin},
 	ActionCreateToken: {Role: api.RoleAdmin},
 	ActionRevokeToken: {Role: api.RoleAdmin},
+
+	// Inviting is done from the command line as well, with a personal token, and the
+	// trail tells with which. To accept takes a session or nobody: a token must not
+	// carry its thief into further projects, and a machine is no member.
+	ActionListInvitations:  {Role: api.RoleAdmin},
+	ActionCreateInvitation: {Role: api.RoleAdmin},
+	ActionRevokeInvitation: {Role: api.RoleAdmin},
+	ActionResendInvitation: {Role: api.RoleAdmin},
+	ActionReadInvitation:   {Open: true}, // who holds a link
+	ActionAcceptInvitation: {Open: true, NoToken: true},
 
 	ActionReadAudit:    {Role: api.RoleAdmin},
 	ActionReadAllAudit: {Superuser: true},
@@ -239,6 +278,8 @@ func admit(p Principal, a Action) (Rule, error) {
 	switch {
 	case !ok:
 		return rule, errNotDocumented
+	case rule.NoToken && p.token != nil:
+		return rule, errSessionOnly
 	case rule.Open:
 		return rule, nil
 	case rule.LocalOnly:
@@ -278,7 +319,7 @@ func authorize(p Principal, a Action, rule Rule, role api.Role, protected bool) 
 	if need != rule.Role {
 		where = " in a protected environment"
 	}
-	return fault.New(fault.Forbidden, fmt.Sprintf("Your role in this project is %s; %s%s needs %s.", role, a, where, need))
+	return fault.New(fault.Forbidden, fmt.Sprintf("Your role here is %s; %s%s needs %s.", role, a, where, need))
 }
 
 // Admit decides what can be decided without looking at any object: whether this

@@ -60,10 +60,12 @@ func TestEveryRuleIsMeant(t *testing.T) {
 	for _, a := range Policy() {
 		rule, _ := RuleFor(a)
 		restricted := rule
-		restricted.Open, restricted.LocalOnly = false, false
+		restricted.Open, restricted.NoToken, restricted.LocalOnly = false, false, false
 		switch {
 		case rule.Open && rule.LocalOnly, (rule.Open || rule.LocalOnly) && restricted != Rule{}:
 			t.Errorf("%s: what is open or local has no other conditions: %+v", a, rule)
+		case rule.NoToken && !rule.Open:
+			t.Errorf("%s: only what is open needs to say that tokens are refused: %+v", a, rule)
 		case rule.Role != "" && !rule.Role.Valid(), rule.ProtectedRole != "" && !rule.ProtectedRole.AtLeast(rule.Role):
 			t.Errorf("%s: the roles do not exist or a protected environment needs less: %+v", a, rule)
 		case rule.Token != "" && !rule.Token.Valid():
@@ -108,18 +110,19 @@ func TestAdmitByKindOfCaller(t *testing.T) {
 		who = fault.Unauthenticated
 	)
 	for action, want := range map[Action]map[string]fault.Kind{
-		ActionLogin:          {"nobody": yes, "session": yes, "token": yes, "reader": yes, "writer": yes, "local": yes},
-		ActionReadSecret:     {"nobody": who, "session": yes, "token": yes, "reader": yes, "writer": yes},
-		ActionWriteSecret:    {"nobody": who, "session": yes, "token": yes, "reader": yes, "writer": yes},
-		ActionCreateToken:    {"nobody": who, "session": yes, "token": yes, "reader": no, "writer": no},
-		ActionCreateOwnToken: {"nobody": who, "session": yes, "token": no, "reader": no, "writer": no, "local": no},
-		ActionChangePassword: {"nobody": who, "session": yes, "token": no, "reader": no, "writer": no},
-		ActionUpdateProfile:  {"nobody": who, "session": yes, "token": yes, "reader": no, "writer": no},
-		ActionDeleteProject:  {"nobody": who, "session": yes, "token": yes, "reader": no, "writer": no},
-		ActionReadAudit:      {"nobody": who, "session": yes, "token": yes, "reader": no, "writer": no},
-		ActionReadStatus:     {"nobody": who, "session": no, "token": no, "reader": no, "writer": no, "local": no, "super": yes},
-		ActionCreateAdmin:    {"nobody": no, "super": no, "session": no, "token": no, "reader": no, "writer": no, "local": yes},
-		ActionResetPassword:  {"nobody": no, "session": no, "token": no, "reader": no, "writer": no, "local": yes},
+		ActionLogin:            {"nobody": yes, "session": yes, "token": yes, "reader": yes, "writer": yes, "local": yes},
+		ActionAcceptInvitation: {"nobody": yes, "session": yes, "token": no, "reader": no, "writer": no},
+		ActionReadSecret:       {"nobody": who, "session": yes, "token": yes, "reader": yes, "writer": yes},
+		ActionWriteSecret:      {"nobody": who, "session": yes, "token": yes, "reader": yes, "writer": yes},
+		ActionCreateToken:      {"nobody": who, "session": yes, "token": yes, "reader": no, "writer": no},
+		ActionCreateOwnToken:   {"nobody": who, "session": yes, "token": no, "reader": no, "writer": no, "local": no},
+		ActionChangePassword:   {"nobody": who, "session": yes, "token": no, "reader": no, "writer": no},
+		ActionUpdateProfile:    {"nobody": who, "session": yes, "token": yes, "reader": no, "writer": no},
+		ActionDeleteProject:    {"nobody": who, "session": yes, "token": yes, "reader": no, "writer": no},
+		ActionReadAudit:        {"nobody": who, "session": yes, "token": yes, "reader": no, "writer": no},
+		ActionReadStatus:       {"nobody": who, "session": no, "token": no, "reader": no, "writer": no, "local": no, "super": yes},
+		ActionCreateAdmin:      {"nobody": no, "super": no, "session": no, "token": no, "reader": no, "writer": no, "local": yes},
+		ActionResetPassword:    {"nobody": no, "session": no, "token": no, "reader": no, "writer": no, "local": yes},
 	} {
 		for name, kind := range want {
 			err := Admit(callers()[name], action)

@@ -25,6 +25,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -54,6 +55,9 @@ type Options struct {
 	// AppURL is the server's public address, without a slash at its end; empty if
 	// it is not configured. Links are built from it.
 	AppURL string
+	// InviteExpiry is how long an invitation can be accepted after its newest link
+	// was made; 0 is a week.
+	InviteExpiry time.Duration
 	// SSOEnabled says at each moment whether single sign-on is on; nil: it is not.
 	SSOEnabled func() bool
 	// SSOKeys are the keys under which sign-ins at the identity provider are
@@ -66,18 +70,19 @@ type Options struct {
 // Vault is the domain over one database. Make one with New; it is safe for
 // concurrent use.
 type Vault struct {
-	store       *store.Store
-	recorder    *store.Recorder
-	ring        atomic.Pointer[keyring.Ring]
-	keyEntry    KeyEntry
-	sessionKeys [][]byte
-	appURL      atomic.Pointer[string]
-	ssoEnabled  func() bool
-	ssoKeys     [][]byte
-	retention   Retention
-	now         func() time.Time
-	hasher      *hasher
-	onboarded   atomic.Bool // once true it stays so; false means: look
+	store        *store.Store
+	recorder     *store.Recorder
+	ring         atomic.Pointer[keyring.Ring]
+	keyEntry     KeyEntry
+	sessionKeys  [][]byte
+	appURL       atomic.Pointer[string]
+	inviteExpiry time.Duration
+	ssoEnabled   func() bool
+	ssoKeys      [][]byte
+	retention    Retention
+	now          func() time.Time
+	hasher       *hasher
+	onboarded    atomic.Bool // once true it stays so; false means: look
 }
 
 // New makes a vault over a migrated database. If there is a ring, its keys are
@@ -90,6 +95,7 @@ func New(ctx context.Context, o Options) (*Vault, error) {
 	v.ring.Store(o.Ring)
 	v.UseAppURL(o.AppURL)
 	v.keyEntry = o.KeyEntry
+	v.inviteExpiry = cmp.Or(o.InviteExpiry, 7*24*time.Hour)
 	if v.now == nil {
 		v.now = time.Now
 	}
@@ -149,6 +155,12 @@ func (v *Vault) removeExpired(ctx context.Context) error {
 			return err
 		}
 		if err := tx.DeletePlaces(ctx, store.MicrosOf(now.Add(-placeLife))); err != nil {
+			return err
+		}
+		if err := tx.DeleteThrottles(ctx, store.MicrosOf(now.Add(-throttleLife)), store.MicrosOf(now)); err != nil {
+			return err
+		}
+		if err := tx.DeleteEndedInvitations(ctx, store.MicrosOf(now.Add(-invitationLife))); err != nil {
 			return err
 		}
 		return tx.DeleteIdempotencyKeys(ctx, store.MicrosOf(now.Add(-idempotencyLife)))
