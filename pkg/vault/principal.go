@@ -61,6 +61,9 @@ func (p Principal) SessionID() string {
 	return p.session.ID
 }
 
+// ByProvider reports whether the caller's session began at the identity provider.
+func (p Principal) ByProvider() bool { return p.session != nil && p.session.ByProvider }
+
 // Actor is the caller as the audit trail names him.
 func (p Principal) Actor() api.Actor {
 	switch {

@@ -47,7 +47,9 @@ func (v *Vault) beginSession(ctx context.Context, tx store.Tx, p Principal, user
 		return api.Value{}, err
 	}
 	token := api.NewValue(randomBase62(sessionTokenLength))
-	if err := tx.InsertSession(ctx, v.newSession(p, user.ID, token, now)); err != nil {
+	session := v.newSession(p, user.ID, token, now)
+	session.ByProvider = how == byProvider
+	if err := tx.InsertSession(ctx, session); err != nil {
 		return api.Value{}, err
 	}
 	who := Principal{Request: p.Request, user: &signedIn}
