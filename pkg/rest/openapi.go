@@ -148,6 +148,8 @@ func (s schemas) of(t reflect.Type) object {
 		return object{"type": "string", "format": "password"}
 	case reflect.TypeFor[api.Role]():
 		return object{"type": "string", "enum": enum(api.Roles())}
+	case reflect.TypeFor[api.EnvironmentAccess]():
+		return object{"type": "string", "enum": enum(api.EnvironmentAccesses())}
 	case reflect.TypeFor[api.Access]():
 		return object{"type": "string", "enum": enum([]api.Access{api.AccessRead, api.AccessWrite})}
 	}
@@ -235,6 +237,10 @@ func describe(a vault.Action, rule vault.Rule) string {
 	switch {
 	case rule.Open:
 		text = "Anyone."
+	case rule.Superuser && rule.SessionOnly:
+		text = "Administrators of the server who are signed in, not by a token."
+	case rule.Superuser:
+		text = "Administrators of the server."
 	case rule.Role != "":
 		text = "People from the role " + string(rule.Role) + "."
 	case rule.SessionOnly:
