@@ -6,6 +6,7 @@ import (
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/mail"
 	"github.com/heartlock/heartlock/pkg/store"
 )
 
@@ -14,23 +15,44 @@ import (
 var errBadLogin = fault.New(fault.Unauthenticated, "Invalid email or password.")
 
 // Login signs a person in. Whatever is wrong, the error and the time it takes
-// are the same; the attempt is audited. The session token is new, and the
-// session that p may have come with is ended, so that nobody can be made to use
-// a session that another knows.
+// are the same; the attempt is audited. After too many that were wrong, for the
+// address or from the network, it is fault.TooManyRequests for a while. The
+// session token is new, and the session that p may have come with is ended, so
+// that nobody can be made to use a session that another knows.
 func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (api.Account, api.Value, error) {
-	user, err := v.checkLogin(ctx, in)
+	email, problem := canonicalEmail(in.Email)
+	subjects := []subject{networkSubject(p.Request.IP)}
+	if problem == "" {
+		subjects = append(subjects, accountSubject(email))
+	}
+	t, err := v.beginTrial(ctx, Principal{Request: p.Request}, ActionLogin, subjects...)
 	if err != nil {
-		if errors.Is(err, fault.Unauthenticated) {
-			return api.Account{}, api.Value{}, v.refuseLogin(ctx, p, in.Email)
-		}
 		return api.Account{}, api.Value{}, err
 	}
-	var token api.Value
+	user, token, err := v.signIn(ctx, p, email, in)
+	wrong := errors.Is(err, fault.Unauthenticated)
+	if wrong {
+		err = v.refuseLogin(ctx, p, email, err)
+	}
+	if err := t.finish(ctx, err, wrong); err != nil {
+		return api.Account{}, api.Value{}, err
+	}
+	return apiAccount(user), token, nil
+}
+
+// signIn checks who signs in and begins the session. email is canonical, or
+// empty if what was sent can be nobody's address.
+func (v *Vault) signIn(ctx context.Context, p Principal, email string, in api.LoginRequest) (*store.User, api.Value, error) {
+	user, err := v.checkLogin(ctx, email, in.Password)
+	if err != nil {
+		return nil, api.Value{}, err
+	}
 	verified := user.PasswordHash
 	renewed, err := v.renewedHash(ctx, verified, in.Password)
 	if err != nil {
-		return api.Account{}, api.Value{}, err
+		return nil, api.Value{}, err
 	}
+	var token api.Value
 	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) (err error) {
 		if user, err = stillHas(ctx, tx, user.ID, verified, errBadLogin); err != nil {
 			return err
@@ -43,13 +65,7 @@ func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (ap
 		token, err = v.beginSession(ctx, tx, p, user, byPassword)
 		return err
 	})
-	if errors.Is(err, fault.Unauthenticated) {
-		return api.Account{}, api.Value{}, v.refuseLogin(ctx, p, in.Email)
-	}
-	if err != nil {
-		return api.Account{}, api.Value{}, err
-	}
-	return apiAccount(user), token, nil
+	return user, token, err
 }
 
 // renewedHash is the stored form of a password that was just verified, made anew
@@ -75,20 +91,17 @@ func stillHas(ctx context.Context, tx store.Tx, userID, verified string, refusal
 	return user, err
 }
 
-func (v *Vault) checkLogin(ctx context.Context, in api.LoginRequest) (*store.User, error) {
-	user := new(store.User)
-	email, problem := canonicalEmail(in.Email)
-	if problem == "" {
-		var err error
-		user, err = v.store.UserByEmail(ctx, email)
-		if err != nil && !errors.Is(err, fault.NotFound) {
-			return nil, err
-		}
-		if err != nil {
-			user = new(store.User)
-		}
+// checkLogin finds the active account that a password opens. A password is
+// compared in any case, so that the time does not tell whether there is one.
+func (v *Vault) checkLogin(ctx context.Context, email string, password api.Value) (*store.User, error) {
+	user, err := v.store.UserByEmail(ctx, email)
+	if errors.Is(err, fault.NotFound) {
+		user, err = new(store.User), nil
 	}
-	ok, err := v.hasher.verify(ctx, user.PasswordHash, in.Password)
+	if err != nil {
+		return nil, err
+	}
+	ok, err := v.hasher.verify(ctx, user.PasswordHash, password)
 	if err != nil {
 		return nil, err
 	}
@@ -100,16 +113,15 @@ func (v *Vault) checkLogin(ctx context.Context, in api.LoginRequest) (*store.Use
 
 // refuseLogin audits a failed attempt under the address that was tried, if it
 // has the form of one: people type passwords into the wrong field.
-func (v *Vault) refuseLogin(ctx context.Context, p Principal, address string) error {
-	email, problem := canonicalEmail(address)
-	if problem != "" {
+func (v *Vault) refuseLogin(ctx context.Context, p Principal, email string, refusal error) error {
+	if email == "" {
 		email = "(not an address)"
 	}
 	anonymous := Principal{Request: p.Request}
 	if err := v.recordRead(ctx, anonymous, event{action: ActionLogin, outcome: outcomeRefused, target: email}); err != nil {
 		return err
 	}
-	return errBadLogin
+	return refusal
 }
 
 func (v *Vault) newSession(p Principal, userID string, token api.Value, now store.Micros) *store.Session {
@@ -216,8 +228,9 @@ func assign[T any](dst *T, src *T) {
 }
 
 // ChangePassword replaces the caller's password. Every session of his ends, the
-// one he came with too; the token of a new one is returned in its place.
-// Personal tokens stay: they are revoked one by one.
+// one he came with too; the token of a new one is returned in its place. A link
+// to choose a new password that was sent before is worthless. Personal tokens
+// stay: they are revoked one by one. He gets a mail.
 func (v *Vault) ChangePassword(ctx context.Context, p Principal, in api.ChangePassword) (api.Value, error) {
 	if _, err := admit(p, ActionChangePassword); err != nil {
 		return api.Value{}, err
@@ -225,15 +238,8 @@ func (v *Vault) ChangePassword(ctx context.Context, p Principal, in api.ChangePa
 	if problem := checkPassword(in.NewPassword, p.user.Email); problem != "" {
 		return api.Value{}, fault.InvalidField("body.new_password", problem)
 	}
-	ok, err := v.hasher.verify(ctx, p.user.PasswordHash, in.CurrentPassword)
-	if err != nil {
+	if err := v.provePassword(ctx, p, ActionChangePassword, "body.current_password", in.CurrentPassword); err != nil {
 		return api.Value{}, err
-	}
-	if !ok {
-		if err := v.recordRead(ctx, p, event{action: ActionChangePassword, outcome: outcomeRefused, target: p.user.Email}); err != nil {
-			return api.Value{}, err
-		}
-		return api.Value{}, fault.InvalidField("body.current_password", "is not your password")
 	}
 	hash, err := v.hasher.hash(ctx, in.NewPassword)
 	if err != nil {
@@ -241,27 +247,53 @@ func (v *Vault) ChangePassword(ctx context.Context, p Principal, in api.ChangePa
 	}
 	token := api.NewValue(randomBase62(sessionTokenLength))
 	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
-		if _, err := stillHas(ctx, tx, p.user.ID, p.user.PasswordHash, errBadSession); err != nil {
+		user, err := stillHas(ctx, tx, p.user.ID, p.user.PasswordHash, errBadSession)
+		if err != nil {
 			return err
 		}
-		if err := v.replacePassword(ctx, tx, p.user, hash); err != nil {
+		if err := v.replacePassword(ctx, tx, p.Request, user, hash); err != nil {
 			return err
 		}
-		if err := tx.InsertSession(ctx, v.newSession(p, p.user.ID, token, v.micros())); err != nil {
+		if err := tx.InsertSession(ctx, v.newSession(p, user.ID, token, v.micros())); err != nil {
 			return err
 		}
-		return v.record(ctx, tx, p, event{action: ActionChangePassword, target: p.user.Email})
+		return v.record(ctx, tx, p, event{action: ActionChangePassword, target: user.Email})
 	})
 	return token, err
 }
 
-// replacePassword stores a new password hash and ends all sessions of the user.
-func (v *Vault) replacePassword(ctx context.Context, tx store.Tx, user *store.User, hash string) error {
+// provePassword makes sure that who is signed in knows the password too: a
+// session that was left open or stolen is not enough for everything. A wrong one
+// is recorded, and counted.
+func (v *Vault) provePassword(ctx context.Context, p Principal, a Action, location string, password api.Value) error {
+	t, err := v.beginTrial(ctx, p, a, sessionSubject(p.user.ID))
+	if err != nil {
+		return err
+	}
+	ok, err := v.hasher.verify(ctx, p.user.PasswordHash, password)
+	wrong := err == nil && !ok
+	if wrong {
+		err = fault.InvalidField(location, "is not your password")
+		if failure := v.recordRead(ctx, p, event{action: a, outcome: outcomeRefused, target: p.user.Email}); failure != nil {
+			err = failure
+		}
+	}
+	return t.finish(ctx, err, wrong)
+}
+
+// replacePassword stores a new password hash. All sessions of the user end, a
+// link to choose another password is worthless, and he gets a mail.
+func (v *Vault) replacePassword(ctx context.Context, tx store.Tx, r Request, user *store.User, hash string) error {
 	if err := tx.SetPasswordHash(ctx, user.ID, hash); err != nil {
 		return err
 	}
-	_, err := tx.DeleteSessionsOfUser(ctx, user.ID)
-	return err
+	if _, err := tx.DeleteSessionsOfUser(ctx, user.ID); err != nil {
+		return err
+	}
+	if err := tx.DeletePasswordReset(ctx, user.ID); err != nil {
+		return err
+	}
+	return v.notify(ctx, tx, user.Email, mail.PasswordChanged{At: v.now().UTC(), IP: addressText(r.IP)})
 }
 
 // Sessions lists where the caller is signed in.

@@ -122,7 +122,7 @@ func (v *Vault) ResetPassword(ctx context.Context, p Principal, address string, 
 		if err != nil {
 			return err
 		}
-		if err := v.replacePassword(ctx, tx, user, hash); err != nil {
+		if err := v.replacePassword(ctx, tx, p.Request, user, hash); err != nil {
 			return err
 		}
 		user.IsActive = true

@@ -168,11 +168,13 @@ func checkPassword(password api.Value, email string) string {
 	case len(text) > maxPassword:
 		return fmt.Sprintf("must have at most %d bytes", maxPassword)
 	case strings.Trim(text, "0123456789") == "":
-		return "must not be all digits"
+		return "must not be all digits; add words or letters"
 	case len(local) >= 4 && strings.Contains(lower, local), strings.Contains(lower, "heartlock"):
 		return "must not contain your address or the word heartlock"
 	case isOneCharacter(lower):
 		return "must not be one character repeated"
+	case isCommonPassword(text):
+		return "is one of the passwords that are guessed first; take several words that nobody else would put together"
 	}
 	return ""
 }

@@ -163,6 +163,9 @@ func (v *Vault) removeExpired(ctx context.Context) error {
 		if err := tx.DeleteEndedInvitations(ctx, store.MicrosOf(now.Add(-invitationLife))); err != nil {
 			return err
 		}
+		if err := tx.DeleteThrottles(ctx, store.MicrosOf(now.Add(-throttleLife)), store.MicrosOf(now)); err != nil {
+			return err
+		}
 		return tx.DeleteIdempotencyKeys(ctx, store.MicrosOf(now.Add(-idempotencyLife)))
 	})
 }
