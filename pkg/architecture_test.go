@@ -29,7 +29,7 @@ const module = "github.com/heartlock/heartlock"
 var mayImport = map[string][]string{
 	".":                 {"cmd"},
 	"cmd":               {"migrations", "pkg/api", "pkg/backup", "pkg/client", "pkg/config", "pkg/diagnosis", "pkg/dotenv", "pkg/fault", "pkg/interchange", "pkg/keyring", "pkg/mail", "pkg/oidc", "pkg/rest", "pkg/rotation", "pkg/server", "pkg/session", "pkg/store", "pkg/vault", "pkg/web"},
-	"pkg/server":        {"migrations", "pkg/api", "pkg/backup", "pkg/config", "pkg/crashpoint", "pkg/fault", "pkg/keyring", "pkg/oidc", "pkg/rest", "pkg/session", "pkg/store", "pkg/vault", "pkg/web"},
+	"pkg/server":        {"migrations", "pkg/api", "pkg/backup", "pkg/config", "pkg/crashpoint", "pkg/fault", "pkg/keyring", "pkg/mail", "pkg/oidc", "pkg/rest", "pkg/session", "pkg/store", "pkg/vault", "pkg/web"},
 	"pkg/rotation":      {"pkg/config", "pkg/crashpoint", "pkg/fault", "pkg/keyring", "pkg/server", "pkg/vault"},
 	"pkg/diagnosis":     {"pkg/config", "pkg/fault", "pkg/keyring", "pkg/server", "pkg/store", "pkg/vault"},
 	"pkg/rest":          {"pkg/api", "pkg/config", "pkg/fault", "pkg/oidc", "pkg/session", "pkg/vault"},
@@ -76,6 +76,8 @@ var libraries = []library{
 	{"database/sql", []string{"pkg/store", harness}, true, "SQL is written in one place"},
 	{"github.com/fernet/fernet-go", []string{"pkg/keyring", harness}, true, "keyring guards the calls that panic or accept garbage"},
 	{"filippo.io/age", []string{"pkg/backup"}, true, "backups are encrypted in one place"},
+	{"github.com/wneessen/go-mail", []string{"pkg/mail"}, false, "mail leaves through one door"},
+	{"github.com/emersion", []string{harness}, true, "it receives mail in tests"},
 	{"golang.org/x/oauth2", []string{"pkg/oidc"}, false, "single sign-on is in one place"},
 	{"github.com/coreos/go-oidc", []string{"pkg/oidc"}, false, "single sign-on is in one place"},
 	{"html/template", []string{"pkg/web", "pkg/mail"}, true, "pages and mail are the only HTML"},
