@@ -12,13 +12,15 @@ import (
 )
 
 func newAdminCommand(c *cli) *cobra.Command {
-	cmd := newGroup("admin", "Manage administrators from the server itself")
-	cmd.Long = `Manages administrators from the server itself, for the day when nobody can sign in.
+	cmd := newGroup("admin", "Manage accounts and administrators from the server itself")
+	cmd.Long = `Manages accounts from the server itself, for the day when nobody can sign in.
 Run it in the server's directory, with the server's settings. It may run while
 servers do.` + exits(fault.NotFound, fault.Conflict, fault.Unavailable)
 	cmd.Example = `  heartlock admin create ann@example.com
-  heartlock admin reset-password ann@example.com`
+  heartlock admin reset-password ann@example.com
+  heartlock admin deactivate bob@example.com`
 	cmd.AddCommand(newAdminCreateCommand(c), newAdminResetPasswordCommand(c))
+	cmd.AddCommand(newAdminUserCommands(c)...)
 	return cmd
 }
 
