@@ -21,7 +21,7 @@ var foreign = []string{"outsider", "foreign-token"}
 
 // pathOf fills a route's path with given parts.
 func pathOf(r rest.Route, project, environment, key, id string) string {
-	return strings.NewReplacer("{project}", project, "{environment}", environment, "{key}", key, "{id}", id).Replace(r.Path)
+	return strings.NewReplacer("{project}", project, "{environment}", environment, "{key}", key, "{id}", id, "{user}", id, "{token}", id).Replace(r.Path)
 }
 
 // bodyOf is the example's body.
@@ -32,10 +32,13 @@ func (w *world) bodyOf(r rest.Route) any {
 	return nil
 }
 
-// notVisible is the status of what the caller can not see: service tokens are
-// told that a route is not for them before anything is looked up.
+// notVisible is the status of what the caller can not see: service tokens, and
+// whoever does not administer the server, are told that a route is not for them
+// before anything is looked up.
 func notVisible(r rest.Route, caller string) int {
-	if rule, _ := vault.RuleFor(r.Action); caller == "foreign-token" && rule.Token == "" {
+	if rule, _ := vault.RuleFor(r.Action); rule.Open && !rule.NoToken {
+		return http.StatusNotFound
+	} else if rule.Superuser || caller == "foreign-token" && rule.Token == "" {
 		return http.StatusForbidden
 	}
 	return http.StatusNotFound
@@ -55,6 +58,18 @@ func TestForeignObjectsLookLikeNone(t *testing.T) {
 			"/auth/sessions/{id}/":             sessions.Results[0].ID,
 			"/auth/tokens/{id}/":               tokens.Results[0].ID,
 			"/projects/{project}/tokens/{id}/": w.p1.tokens["read-token"].ID,
+			member:                             owner.UserID,
+
+			// Whoever has a link may open it; this has the form of one's end.
+			"/invitations/{token}/":        strings.Repeat("A", 43),
+			"/invitations/{token}/accept/": strings.Repeat("A", 43),
+			invitations + "{id}/":          pendingInvitation(w, ""),
+			invitations + "{id}/resend/":   pendingInvitation(w, ""),
+
+			"/admin/users/{id}/":                owner.UserID,
+			"/admin/users/{id}/reset-password/": owner.UserID,
+			"/admin/users/{id}/end-sessions/":   owner.UserID,
+			"/admin/users/{id}/second-factor/":  owner.UserID,
 		}
 		before := s.State()
 		for _, r := range rest.Routes() {
@@ -62,7 +77,7 @@ func TestForeignObjectsLookLikeNone(t *testing.T) {
 				continue
 			}
 			id := ids[r.Path]
-			if strings.Contains(r.Path, "{id}") && id == "" {
+			if hasID(r) && id == "" {
 				t.Errorf("%s: say here what {id} is of the other tenant", name(r))
 			}
 			for _, caller := range foreign {
@@ -102,7 +117,7 @@ func foreignPaths(w *world, r rest.Route, id string) []string {
 		pathOf(r, strings.ToUpper(w.p1.slug), "development", "API_KEY", id),
 		pathOf(r, strings.ToUpper(w.p1.id), development, "API_KEY", id),
 	}
-	if strings.Contains(r.Path, "{environment}") || strings.Contains(r.Path, "{id}") {
+	if strings.Contains(r.Path, "{environment}") || hasID(r) {
 		// The parent is the caller's own, the child is not.
 		paths = append(paths, pathOf(r, w.p2.slug, development, "API_KEY", id), pathOf(r, w.p2.id, development, "API_KEY", id))
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // world is two projects with everybody who may or may not touch them. The
-// callers: owner, admin, member and viewer of P1; an outsider, who owns P2; one
+// callers: owner, admin, member and viewer of P1; limited, a member of P1 from whom
+// production is withheld and who may only read staging; an outsider, who owns P2; one
 // without credentials; a personal token of the owner; service tokens of P1's
 // development (read, write) and of P2.
 type world struct {
@@ -30,13 +31,14 @@ type project struct {
 
 // callerNames is every caller, in the order of the golden file's columns.
 var callerNames = []string{
-	"owner", "admin", "member", "viewer", "outsider", "anonymous",
+	"owner", "admin", "member", "viewer", "limited", "outsider", "anonymous",
 	"owner-token", "read-token", "write-token", "foreign-token",
 }
 
 // roles are the people of P1.
 var roles = map[string]api.Role{
 	"owner": api.RoleOwner, "admin": api.RoleAdmin, "member": api.RoleMember, "viewer": api.RoleViewer,
+	"limited": api.RoleMember,
 }
 
 // newWorld fills an onboarded server.
@@ -45,7 +47,7 @@ func newWorld(t *testing.T, s *heartlocktest.Server, owner *heartlocktest.Caller
 	w := &world{t: t, s: s, callers: map[string]*heartlocktest.Caller{"anonymous": s.Anonymous()}}
 	owner.Name = "owner"
 	w.callers["owner"] = owner
-	for _, name := range []string{"admin", "member", "viewer", "outsider"} {
+	for _, name := range []string{"admin", "member", "viewer", "limited", "outsider"} {
 		s.AddUser(name + "@example.com")
 		w.signIn(name)
 	}
@@ -72,6 +74,9 @@ func (w *world) build() {
 			w.s.AddMember(w.p1.id, w.callers[name].UserID, role)
 		}
 	}
+	w.callers["owner"].Call("PATCH", "/projects/"+w.p1.slug+"/members/"+w.callers["limited"].UserID+"/", map[string]any{
+		"environments": map[string]any{"production": "none", "staging": "read"},
+	}).Want(200)
 	for name, access := range map[string]string{"read-token": "read", "write-token": "write"} {
 		w.newToken("owner", &w.p1, name, access, []string{"development", "production"})
 	}
