@@ -210,8 +210,9 @@ type Server struct {
 	Version          string
 	KeyFingerprints  string // separated by commas
 	ConfigGeneration string
-	// SettingsGeneration is that of Settings which it goes by; 0: none.
-	SettingsGeneration int64
+	// SettingsGeneration is that of Settings which it goes by; 0: none. It is not
+	// read with the row: see SettingsGenerations.
+	SettingsGeneration int64 `bun:"-"`
 	StartedAt          Micros
 	SeenAt             Micros // by the database's clock
 }

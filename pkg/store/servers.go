@@ -50,3 +50,24 @@ func (q Queries) LiveServers(ctx context.Context, within time.Duration) ([]Serve
 		OrderExpr("sv.started_at, sv.id").Scan(ctx)
 	return rows, wrap(err)
 }
+
+// SettingsGenerations are those of the settings that servers go by, by the
+// server's id. LiveServers does not read them, because a database of an older
+// schema, which is asked for its servers before it is restored into, has none.
+func (q Queries) SettingsGenerations(ctx context.Context) (map[string]int64, error) {
+	rows, err := q.db.QueryContext(ctx, `SELECT id, settings_generation FROM servers`)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	defer func() { _ = rows.Close() }()
+	generations := map[string]int64{}
+	for rows.Next() {
+		var id string
+		var generation int64
+		if err := rows.Scan(&id, &generation); err != nil {
+			return nil, wrap(err)
+		}
+		generations[id] = generation
+	}
+	return generations, wrap(rows.Err())
+}

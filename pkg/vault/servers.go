@@ -61,7 +61,7 @@ func runningServers(ctx context.Context, q store.Queries) ([]RunningServer, erro
 		servers[i] = RunningServer{
 			ServerInfo: ServerInfo{
 				ID: row.ID, Host: row.Host, Version: row.Version,
-				ConfigGeneration: row.ConfigGeneration, SettingsGeneration: row.SettingsGeneration,
+				ConfigGeneration: row.ConfigGeneration,
 			},
 			KeyFingerprints: strings.FieldsFunc(row.KeyFingerprints, func(r rune) bool { return r == ',' }),
 			StartedAt:       row.StartedAt.Time(), SeenAt: row.SeenAt.Time(),

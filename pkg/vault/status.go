@@ -25,7 +25,11 @@ func (v *Vault) Status(ctx context.Context, p Principal) (api.ServerStatus, erro
 			return err
 		}
 		answer.LatestBackup = apiBackup(backup)
-		describe(&answer, state)
+		generations, err := q.SettingsGenerations(ctx)
+		if err != nil {
+			return err
+		}
+		describe(&answer, state, generations)
 		answer.Database.Bytes, err = q.DatabaseBytes(ctx)
 		return err
 	})
@@ -42,8 +46,9 @@ func (v *Vault) Status(ctx context.Context, p Principal) (api.ServerStatus, erro
 	return answer, err
 }
 
-// describe fills in what the database knows of keys and servers.
-func describe(answer *api.ServerStatus, state KeyState) {
+// describe fills in what the database knows of keys and servers; generations are
+// those of the settings by the servers' ids.
+func describe(answer *api.ServerStatus, state KeyState, generations map[string]int64) {
 	for _, k := range state.Keys {
 		answer.Keys = append(answer.Keys, api.KeyStatus{
 			Fingerprint: k.Fingerprint, Seals: k.Seals, CreatedAt: k.CreatedAt, RetiredAt: k.RetiredAt, ExportedAt: k.ExportedAt,
@@ -55,7 +60,7 @@ func describe(answer *api.ServerStatus, state KeyState) {
 	for _, s := range state.Servers {
 		answer.Servers = append(answer.Servers, api.RunningServer{
 			Host: s.Host, Version: s.Version, Keys: s.KeyFingerprints, ConfigGeneration: s.ConfigGeneration,
-			SettingsGeneration: s.SettingsGeneration, StartedAt: s.StartedAt, SeenAt: s.SeenAt,
+			SettingsGeneration: generations[s.ID], StartedAt: s.StartedAt, SeenAt: s.SeenAt,
 		})
 	}
 }
