@@ -93,7 +93,7 @@ func (v *Vault) changeMember(ctx context.Context, tx store.Tx, p Principal, proj
 		return err
 	}
 	if !role.AtLeast(c.formerRole) {
-		if err := v.lowered(ctx, tx, project.ID, c.formerRole); err != nil {
+		if err := v.lowered(ctx, tx, p, &c.Membership, c.formerRole); err != nil {
 			return err
 		}
 	}
@@ -126,7 +126,12 @@ func (v *Vault) RemoveMember(ctx context.Context, p Principal, projectRef, userI
 		if err := tx.DeleteMembership(ctx, project.ID, userID); err != nil {
 			return err
 		}
-		if err := v.lowered(ctx, tx, project.ID, api.Role(member.Role)); err != nil {
+		left := member.Membership
+		left.Role = ""
+		if err := v.lowered(ctx, tx, p, &left, api.Role(member.Role)); err != nil {
+			return err
+		}
+		if err := v.revokeInvitationsTo(ctx, tx, p, project.ID, member.Email); err != nil {
 			return err
 		}
 		removal := event{
@@ -162,13 +167,16 @@ func (v *Vault) member(ctx context.Context, tx store.Tx, p Principal, a Action, 
 	return project, member, mayActOn(api.Role(project.Role), api.Role(member.Role), p.user.ID == userID)
 }
 
-// lowered does what belongs to it when somebody has lost the role that he had in a
-// project: the project must keep an owner.
-func (v *Vault) lowered(ctx context.Context, tx store.Tx, projectID string, former api.Role) error {
-	if former != api.RoleOwner {
-		return nil
+// lowered does what belongs to it when somebody is left with less than the role
+// that he had in a project: the project must keep an owner, and the invitations
+// end that he could not make any more.
+func (v *Vault) lowered(ctx context.Context, tx store.Tx, p Principal, left *store.Membership, former api.Role) error {
+	if former == api.RoleOwner {
+		if err := v.keepAnOwner(ctx, tx, left.ProjectID); err != nil {
+			return err
+		}
 	}
-	return v.keepAnOwner(ctx, tx, projectID)
+	return v.revokeInvitationsBy(ctx, tx, p, left.ProjectID, left.UserID, api.Role(left.Role))
 }
 
 // revokeTokensMadeBy revokes the service tokens of a project that a person has
