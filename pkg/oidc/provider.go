@@ -193,3 +193,10 @@ func (p *Provider) secret() string {
 	}
 	return p.config.ClientSecret()
 }
+
+// IssuedBy reports whether an answer that names its issuer (the parameter "iss" of
+// RFC 9207) comes from this provider. Without the parameter, or without a
+// configured issuer, there is nothing to compare.
+func (p *Provider) IssuedBy(issuer string) bool {
+	return issuer == "" || p.config.Issuer == "" || issuer == p.config.Issuer
+}

@@ -175,6 +175,10 @@ func (a *API) answer(c *call, out any) {
 		c.w.WriteHeader(http.StatusNotModified)
 		return
 	}
+	if c.status == noContent {
+		c.w.WriteHeader(c.status)
+		return
+	}
 	if _, none := out.(empty); none {
 		c.w.WriteHeader(c.status)
 		return

@@ -19,6 +19,7 @@ import (
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/oidc"
 	"github.com/heartlock/heartlock/pkg/session"
 	"github.com/heartlock/heartlock/pkg/vault"
 )
@@ -44,6 +45,8 @@ type Options struct {
 	Failed func(error)
 	// Version stands in the served document.
 	Version string
+	// Provider is the identity provider in use, or nil while single sign-on is off.
+	Provider func() *oidc.Provider
 }
 
 // API serves /api/v1/. Make one with New.

@@ -127,6 +127,9 @@ const (
 	invitations = "/projects/{project}/invitations/"
 )
 
+// noIdentity is nobody's: identities come from a provider only.
+func noIdentity(*world, string) string { return strings.Repeat("0", 32) }
+
 // ownSession makes a further session of the caller, or takes some id where he
 // can have none.
 func ownSession(w *world, caller string) string {

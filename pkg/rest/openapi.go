@@ -115,7 +115,8 @@ func (s schemas) parameter(in input) object {
 
 func (s schemas) responses(route Route) object {
 	success := object{"description": "Done."}
-	if route.Out != reflect.TypeFor[empty]() {
+	hasAnswer := route.Out != reflect.TypeFor[empty]()
+	if hasAnswer {
 		success["content"] = s.jsonContent(route.Out)
 	}
 	problem := object{
@@ -123,6 +124,9 @@ func (s schemas) responses(route Route) object {
 		"content":     object{api.ProblemType: object{"schema": object{"$ref": "#/components/schemas/Problem"}}},
 	}
 	all := object{strconv.Itoa(route.Status): success, "default": problem}
+	if hasAnswer && route.Status == noContent { // there is an answer, but not always
+		all[strconv.Itoa(noContent)], all[strconv.Itoa(ok)] = object{"description": "Done."}, success
+	}
 	if route.Method == put {
 		all[strconv.Itoa(created)] = success
 	}

@@ -145,3 +145,13 @@ func identityID(identity *store.Identity) string {
 	sum := sha256.Sum256([]byte(identity.Provider + "\x00" + identity.Subject))
 	return hex.EncodeToString(sum[:16])
 }
+
+// HomeURL is the public address of this server, without a slash at its end; "" if
+// it is not known.
+func (v *Vault) HomeURL(p Principal) string {
+	address, err := v.link(p, "")
+	if err != nil {
+		return ""
+	}
+	return address
+}

@@ -1,0 +1,126 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/oidc"
+	"github.com/heartlock/heartlock/pkg/vault"
+)
+
+var errSSOOff = fault.New(fault.NotFound, "Single sign-on is not available on this server. Sign in with your password.")
+
+// beginSSO sends the browser to the identity provider: GET /oidc/login/?next=/path
+func (s *Site) beginSSO(w http.ResponseWriter, r *http.Request) error {
+	sso := s.options.SSO()
+	if sso == nil {
+		return errSSOOff
+	}
+	who, err := s.caller(r)
+	if err != nil {
+		return err
+	}
+	redirectURI, err := sso.Provider.RedirectURI(who.Request.Origin)
+	if err != nil {
+		return err
+	}
+	attempt, err := s.options.Vault.BeginSSO(r.Context(), who, s.options.Cookies.Attempt(r), r.URL.Query().Get("next"))
+	if err != nil {
+		return err
+	}
+	s.options.Cookies.BeginAttempt(w, attempt.Browser)
+	redirect(w, sso.Provider.AuthorizationURL(
+		attempt.State.Reveal(), attempt.Nonce.Reveal(), attempt.Verifier.Reveal(), redirectURI))
+	return nil
+}
+
+// finishSSO takes the browser back from the identity provider (RFC 6749 4.1.2).
+// The attempt is ended first: whatever is wrong with the rest, nobody comes with
+// this state again.
+func (s *Site) finishSSO(w http.ResponseWriter, r *http.Request) error {
+	sso := s.options.SSO()
+	if sso == nil {
+		return errSSOOff
+	}
+	who, err := s.caller(r)
+	if err != nil {
+		return err
+	}
+	query := r.URL.Query()
+	back, err := s.options.Vault.TakeSSO(r.Context(), who, query.Get("state"), s.options.Cookies.Attempt(r))
+	if err != nil {
+		return err
+	}
+	identity, err := exchange(r, sso.Provider, who.Request.Origin, query, back)
+	if err != nil {
+		return err
+	}
+	token, err := s.options.Vault.FinishSSO(r.Context(), who, back, vault.SSOIdentity(identity), sso.CreateUnknownUser)
+	if err != nil {
+		return err
+	}
+	if !back.Linking() {
+		if err := s.startSession(w, r, who, token); err != nil {
+			return err
+		}
+	}
+	redirect(w, back.Next)
+	return nil
+}
+
+// exchange asks the provider who has come back.
+func exchange(r *http.Request, provider *oidc.Provider, origin string, query url.Values, back vault.SSOReturn) (oidc.Identity, error) {
+	if err := refusalOf(query); err != nil {
+		return oidc.Identity{}, err
+	}
+	if !provider.IssuedBy(query.Get("iss")) {
+		return oidc.Identity{}, fault.New(fault.Invalid, "This answer comes from another identity provider than the one that was asked. Start again.")
+	}
+	code := query.Get("code")
+	if code == "" {
+		return oidc.Identity{}, fault.New(fault.Invalid, "The identity provider sent no code. Start again.")
+	}
+	redirectURI, err := provider.RedirectURI(origin)
+	if err != nil {
+		return oidc.Identity{}, err
+	}
+	return provider.Exchange(r.Context(), code, back.Verifier.Reveal(), back.Nonce.Reveal(), redirectURI)
+}
+
+// refusalOf words the error that the provider sends a browser back with. Only the
+// codes of the standards are shown: the rest of the address can be anyone's text.
+func refusalOf(query url.Values) error {
+	if !query.Has("error") {
+		return nil
+	}
+	switch code := oidc.KnownErrorCode(query.Get("error")); code {
+	case "":
+		return fault.New(fault.Forbidden, "The identity provider did not sign you in.")
+	case "access_denied":
+		return fault.New(fault.Forbidden, "The identity provider did not sign you in: access was denied (access_denied).")
+	case "server_error", "temporarily_unavailable":
+		return fault.New(fault.Unavailable, "The identity provider can not sign anyone in at the moment ("+code+"). Try again later.")
+	default:
+		return fault.New(fault.Forbidden, "The identity provider did not sign you in ("+code+").")
+	}
+}
+
+// startSession hands the cookies of a session that has just begun to the browser.
+func (s *Site) startSession(w http.ResponseWriter, r *http.Request, before vault.Principal, token api.Value) error {
+	who, err := s.options.Vault.IdentifySession(r.Context(), token.Reveal(), before.Request)
+	if err != nil {
+		return err
+	}
+	s.options.Cookies.Start(w, token, who.SessionID())
+	return nil
+}
+
+// redirect sends the browser on with a GET. What it leaves is in no Referer: the
+// address of the callback holds a code.
+func redirect(w http.ResponseWriter, target string) {
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.Header().Set("Location", target)
+	w.WriteHeader(http.StatusSeeOther)
+}
