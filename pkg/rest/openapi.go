@@ -154,6 +154,10 @@ func (s schemas) of(t reflect.Type) object {
 		return object{"type": "string", "enum": enum(api.Roles())}
 	case reflect.TypeFor[api.EnvironmentAccess]():
 		return object{"type": "string", "enum": enum(api.EnvironmentAccesses())}
+	case reflect.TypeFor[api.InvitationState]():
+		return object{"type": "string", "enum": enum([]api.InvitationState{
+			api.InvitationPending, api.InvitationAccepted, api.InvitationRevoked, api.InvitationExpired,
+		})}
 	case reflect.TypeFor[api.Access]():
 		return object{"type": "string", "enum": enum([]api.Access{api.AccessRead, api.AccessWrite})}
 	}
@@ -169,6 +173,9 @@ func (s schemas) of(t reflect.Type) object {
 	case reflect.Int, reflect.Int64:
 		return object{"type": "integer"}
 	case reflect.Struct:
+		if isOptional(t) {
+			return object{"anyOf": []any{s.of(t.Field(1).Type), object{"type": "null"}}}
+		}
 		name := schemaName(t)
 		if _, known := s[name]; !known {
 			s[name] = nil // ends the recursion of a type that holds itself
@@ -178,6 +185,11 @@ func (s schemas) of(t reflect.Type) object {
 	default:
 		return object{"type": "string"}
 	}
+}
+
+// isOptional reports whether t is an api.Optional: its value is the second field.
+func isOptional(t reflect.Type) bool {
+	return t.PkgPath() == reflect.TypeFor[api.Value]().PkgPath() && strings.HasPrefix(t.Name(), "Optional[")
 }
 
 func enum[T ~string](values []T) []any {
@@ -239,6 +251,8 @@ func tagOf(path string) string {
 func describe(a vault.Action, rule vault.Rule) string {
 	text := "Anyone who is signed in."
 	switch {
+	case rule.Open && rule.NoToken:
+		text = "Anyone, but not with a token."
 	case rule.Open:
 		text = "Anyone."
 	case rule.Superuser && rule.SessionOnly:

@@ -36,7 +36,7 @@ const (
 // Routes is the route table: every endpoint of the API.
 func Routes() []Route {
 	var table []Route
-	for _, part := range [][]Route{metaRoutes(), accountRoutes(), projectRoutes(), secretRoutes(), historyRoutes(), tokenRoutes(), adminRoutes()} {
+	for _, part := range [][]Route{metaRoutes(), accountRoutes(), identityRoutes(), projectRoutes(), secretRoutes(), historyRoutes(), memberRoutes(), invitationRoutes(), tokenRoutes(), adminRoutes(), ssoAdminRoutes(), userRoutes()} {
 		table = append(table, part...)
 	}
 	return table
@@ -54,7 +54,7 @@ func metaRoutes() []Route {
 func accountRoutes() []Route {
 	return []Route{
 		define(post, "/auth/login/", vault.ActionLogin, ok, "Sign in with address and password.", login),
-		define(post, "/auth/logout/", vault.ActionLogout, noContent, "End the session.", logout),
+		define(post, "/auth/logout/", vault.ActionLogout, noContent, "End the session; 200 with an address if the browser has to end it at the identity provider too.", logout),
 		define(get, "/auth/me/", vault.ActionWhoAmI, ok, "Who the caller is.", whoAmI),
 		define(patch, "/auth/me/", vault.ActionUpdateProfile, ok, "Change one's own names.", updateProfile),
 		define(post, "/auth/password/", vault.ActionChangePassword, noContent, "Change one's own password; ends all other sessions.", changePassword),
@@ -171,14 +171,6 @@ func login(c *call, in withBody[api.LoginRequest]) (api.Account, error) {
 		return account, err
 	}
 	return account, c.startSession(token)
-}
-
-func logout(c *call, _ nothing) (empty, error) {
-	if err := c.api.vault.Logout(c, c.who); err != nil {
-		return empty{}, err
-	}
-	c.api.cookies.End(c.w)
-	return empty{}, nil
 }
 
 func whoAmI(c *call, _ nothing) (api.Me, error) { return c.api.vault.WhoAmI(c, c.who) }

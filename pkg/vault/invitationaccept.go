@@ -83,12 +83,12 @@ func (v *Vault) AcceptInvitation(ctx context.Context, p Principal, token string,
 	if err := checkPersonNames(&in.FirstName, &in.LastName); err != nil {
 		return nothing, api.Value{}, err
 	}
-	if p.user != nil && (in.Password != nil || in.FirstName != "" || in.LastName != "") {
-		return nothing, api.Value{}, fault.InvalidField("body", "must be empty ({}): you are signed in, and accept with your account")
-	}
 	view, err := v.invitationByToken(ctx, v.store.Queries, token)
 	if err != nil {
 		return nothing, api.Value{}, err
+	}
+	if p.user != nil && (in.Password != nil || in.FirstName != "" || in.LastName != "") {
+		return nothing, api.Value{}, fault.InvalidField("body", "must be empty ({}): you are signed in, and accept with your account")
 	}
 	a := &acceptance{vault: v, p: p, view: view, digest: digestOf(token)}
 	if err = a.prepare(ctx, in); err == nil {
