@@ -3,11 +3,18 @@
 //
 // Handlers translate between HTTP and the vault and decide nothing. Every page
 // carries a Content-Security-Policy of its own that allows it no more than it
-// needs.
+// needs, and holds no text that a stranger has chosen.
 package web
 
 import (
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/oidc"
+	"github.com/heartlock/heartlock/pkg/session"
+	"github.com/heartlock/heartlock/pkg/vault"
 )
 
 // SSO is single sign-on as it is configured at one moment.
