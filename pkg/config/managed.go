@@ -169,3 +169,15 @@ func (s *Server) runningSettings() []Setting {
 }
 
 func changesRunning(s Setting) bool { return isManaged(s.Managed) || s.Name == varCSRFOrigins }
+
+// RunningDifference names the settings that TakeOver would change.
+func (s *Server) RunningDifference(other *Server) []string {
+	var names []string
+	theirs := other.runningSettings()
+	for i, mine := range s.runningSettings() {
+		if i < len(theirs) && !reflect.DeepEqual(mine, theirs[i]) {
+			names = append(names, mine.Name)
+		}
+	}
+	return names
+}

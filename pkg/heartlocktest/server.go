@@ -114,11 +114,14 @@ func (s *Server) Config() (*config.Server, error) {
 	return config.LoadServer(config.Options{Dir: s.Dir, Environ: s.environ()})
 }
 
+// stamp tells states of its settings files apart.
+func (s *Server) stamp() string { return config.Stamp(config.Options{Dir: s.Dir}) }
+
 func (s *Server) start() {
 	s.tb.Helper()
 	handler := slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})
 	run, err := server.New(server.Options{
-		Load: s.Config, Migrate: true, Log: slog.New(handler), Version: "1.2.3", Commit: "0123abc",
+		Load: s.Config, Stamp: s.stamp, Migrate: true, Log: slog.New(handler), Version: "1.2.3", Commit: "0123abc",
 	})
 	if err != nil {
 		s.tb.Fatal(err)

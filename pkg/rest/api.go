@@ -41,6 +41,8 @@ type Options struct {
 	OnboardingStatus func(context.Context) (api.OnboardingStatus, error)
 	// Readiness tells whether the server can do its work; an error is why not.
 	Readiness func(context.Context) (api.Readiness, error)
+	// SSO reads and changes the settings of single sign-on: they are the server's too.
+	SSO SSOAdmin
 	// Failed is told every error that a request has ended in; it may be nil.
 	Failed func(error)
 	// Version stands in the served document.

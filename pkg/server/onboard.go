@@ -187,6 +187,22 @@ func (p *firstRun) persist() error {
 	})
 }
 
+// settings are what the first run has decided for all servers; empty if it has
+// decided nothing of the kind.
+func (p *firstRun) settings() (api.Value, error) {
+	if p.appURL == "" {
+		return api.Value{}, nil
+	}
+	file, _, err := config.ReadAppConfig(p.config.DataDir)
+	if err != nil {
+		return api.Value{}, fault.Wrap(fault.Unavailable, err, "The settings file of this server can not be read. Run `heartlock check` on the server.")
+	}
+	m := file.Managed()
+	m.AppURL = p.appURL
+	text, err := m.Encode()
+	return api.NewValue(text.Reveal()), err
+}
+
 // open opens the database and the key that the first run ends with.
 func (p *firstRun) open(ctx context.Context, log *slog.Logger) (*Instance, error) {
 	entry := vault.EnterFirstKey
@@ -230,7 +246,11 @@ func Onboard(ctx context.Context, cfg *config.Server, in api.OnboardRequest, log
 
 // finish carries the plan out on an open instance.
 func (p *firstRun) finish(ctx context.Context, i *Instance, who vault.Principal, admin api.NewAdmin) (api.OnboardResponse, error) {
-	account, err := i.Vault.Onboard(ctx, who, admin, p.persist)
+	settings, err := p.settings()
+	if err != nil {
+		return api.OnboardResponse{}, err
+	}
+	account, err := i.Vault.OnboardWithSettings(ctx, who, admin, settings, p.persist)
 	if err != nil {
 		return api.OnboardResponse{}, err
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/heartlock/heartlock/pkg/vault"
 )
 
-// reporter keeps the encryption keys of a running server up to date with the
-// files that its settings come from, and tells the database that the server runs
+// reporter keeps a running server up to date with the files that its settings come
+// from, as far as they can change while it runs, and tells the database that the server runs
 // and which keys it holds. Only the server's work loop uses it.
 type reporter struct {
 	server *Server
@@ -42,14 +42,14 @@ func (r *reporter) look() string {
 	return r.server.options.Stamp()
 }
 
-// watch takes over the encryption keys when the settings files have changed. It
-// reports at once, because a rotation may be waiting for it.
+// watch takes over what can change while the server runs, the encryption keys among
+// it, when the settings files have changed. It reports at once, because a rotation may be waiting for it.
 func (r *reporter) watch(ctx context.Context) {
 	stamp := r.look()
 	if stamp == r.stamp {
 		return
 	}
-	cfg, err := r.server.options.Load()
+	cfg, err := r.server.follower.reread(ctx)
 	if err != nil {
 		r.say(ctx, slog.LevelWarn, "the settings files were changed and can not be read", err)
 		return // being written, or wrong: looked at again in a second
@@ -89,6 +89,7 @@ func (r *reporter) report(ctx context.Context) {
 	if keys, err := purposeKeys(now.Config, "heartlock config generation 1"); err == nil {
 		r.info.ConfigGeneration = now.Config.Generation(keys[0])
 	}
+	r.info.SettingsGeneration = r.server.follower.generation()
 	if err := now.Vault.Report(ctx, r.info); err != nil && ctx.Err() == nil {
 		r.say(ctx, slog.LevelWarn, "the server could not report to its database", err)
 		return

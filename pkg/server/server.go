@@ -30,6 +30,7 @@ import (
 	"github.com/heartlock/heartlock/pkg/session"
 	"github.com/heartlock/heartlock/pkg/store"
 	"github.com/heartlock/heartlock/pkg/vault"
+	"github.com/heartlock/heartlock/pkg/web"
 )
 
 // Bounds on connections. They keep slow and idle clients from holding what
@@ -71,6 +72,8 @@ type Server struct {
 	stopping  atomic.Bool
 	reporter  *reporter
 	backups   *scheduler
+	follower  *follower
+	sso       *ssoAdmin
 	soundness soundness
 	damage    chan error // what observe has found; ends the server
 	// watchError is what watchFirstRun, which alone uses it, has logged last.
@@ -80,6 +83,9 @@ type Server struct {
 // running is an instance with the handler that serves it.
 type running struct {
 	*Instance
+	// Config stands before that of the instance: some settings can change while it
+	// is in service.
+	Config  *config.Server
 	handler http.Handler
 }
 
@@ -96,6 +102,8 @@ func New(o Options) (*Server, error) {
 	s := &Server{options: o, log: o.Log, config: cfg, soundness: defaultSoundness(), damage: make(chan error, 1)}
 	s.reporter = newReporter(s, stamp)
 	s.backups = &scheduler{server: s}
+	s.follower = &follower{server: s}
+	s.sso = &ssoAdmin{follower: s.follower}
 	return s, nil
 }
 
@@ -149,6 +157,9 @@ func (s *Server) start(ctx context.Context, ready func(bool, string)) (examined 
 	if examined, err = s.examineFirst(ctx, i.Store); err != nil {
 		return false, errors.Join(err, i.Close())
 	}
+	if err := s.follower.begin(ctx, i); err != nil {
+		return examined, errors.Join(err, i.Close())
+	}
 	if err := s.use(i); err != nil {
 		return examined, err
 	}
@@ -186,32 +197,42 @@ func (s *Server) openPatiently(ctx context.Context) (*Instance, error) {
 
 // use puts an instance into service and retires the one before.
 func (s *Server) use(i *Instance) error {
-	csrfKeys, err := purposeKeys(i.Config, "heartlock csrf token 1")
+	next, err := s.assemble(i, i.Config)
 	if err != nil {
 		return err
+	}
+	if former := s.current.Swap(next); former != nil {
+		go s.retire(former.Instance)
+	}
+	return nil
+}
+
+// assemble builds what serves an instance with these settings.
+func (s *Server) assemble(i *Instance, cfg *config.Server) (*running, error) {
+	csrfKeys, err := purposeKeys(cfg, "heartlock csrf token 1")
+	if err != nil {
+		return nil, err
+	}
+	cookies := &session.Cookies{
+		SessionSecure: cfg.Security.SessionCookieSecure, CSRFSecure: cfg.Security.CSRFCookieSecure,
+		CSRFKeys: csrfKeys, Trusted: cfg.Security.CSRFTrustedOrigins,
 	}
 	handler, err := rest.New(rest.Options{
-		Vault: i.Vault, Log: s.log, Version: s.options.Version,
-		Cookies: &session.Cookies{
-			SessionSecure: i.Config.Security.SessionCookieSecure, CSRFSecure: i.Config.Security.CSRFCookieSecure,
-			CSRFKeys: csrfKeys, Trusted: i.Config.Security.CSRFTrustedOrigins,
-		},
-		Onboard: s.onboard, OnboardingStatus: s.onboardingStatus, Readiness: s.readiness, Failed: s.observe,
+		Vault: i.Vault, Log: s.log, Version: s.options.Version, Cookies: cookies, Provider: i.sso.provider,
+		Onboard: s.onboard, OnboardingStatus: s.onboardingStatus, Readiness: s.readiness, Failed: s.observe, SSO: s.sso,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	next := &running{Instance: i}
-	next.handler = &edge{config: i.Config, log: s.log, inner: s.mount(handler), exposed: func(r *http.Request, token string) {
+	site := web.New(web.Options{Vault: i.Vault, Cookies: cookies, Log: s.log, SSO: i.sso.current, Failed: s.observe})
+	next := &running{Instance: i, Config: cfg}
+	next.handler = &edge{config: cfg, log: s.log, inner: s.mount(handler, site), exposed: func(r *http.Request, token string) {
 		connection := session.ConnectionOf(r.Context())
 		if err := i.Vault.MarkExposed(r.Context(), token, vault.Request{ID: connection.ID, IP: connection.IP, UserAgent: r.UserAgent()}); err != nil {
 			s.log.Warn("an exposed token could not be marked", "request_id", connection.ID, "error", fault.Detail(err))
 		}
 	}}
-	if former := s.current.Swap(next); former != nil {
-		go s.retire(former.Instance)
-	}
-	return nil
+	return next, nil
 }
 
 func (s *Server) retire(i *Instance) {
@@ -220,13 +241,15 @@ func (s *Server) retire(i *Instance) {
 	}
 }
 
-// mount puts the API beside the server's one page. Nothing is redirected to a
+// mount puts the API beside the pages. Nothing is redirected to a
 // better path: a program would send its credentials twice.
-func (s *Server) mount(apiHandler http.Handler) http.Handler {
+func (s *Server) mount(apiHandler http.Handler, site *web.Site) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasPrefix(r.URL.Path, api.Prefix+"/"):
 			apiHandler.ServeHTTP(w, r)
+		case site.Serves(r.URL.Path):
+			site.ServeHTTP(w, r)
 		case r.URL.Path == "/":
 			s.servePage(w, r)
 		default:
@@ -298,6 +321,8 @@ func (s *Server) work(ctx context.Context) error {
 	defer report.Stop()
 	schedule := time.NewTicker(scheduleEvery)
 	defer schedule.Stop()
+	follow := time.NewTicker(followEvery)
+	defer follow.Stop()
 	s.backups.tick(ctx)
 	waiting := true // for the first run, which may be finished by another process
 	for {
@@ -312,6 +337,8 @@ func (s *Server) work(ctx context.Context) error {
 			s.reporter.watch(ctx)
 		case <-report.C:
 			s.reporter.report(ctx)
+		case <-follow.C:
+			s.follower.follow(ctx)
 		case <-schedule.C:
 			s.backups.tick(ctx)
 		case err := <-s.damage:

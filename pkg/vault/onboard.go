@@ -36,6 +36,12 @@ func (v *Vault) Onboarded(ctx context.Context) (bool, error) {
 // is visible to others: it saves what must not be lost, such as a new key. If it
 // fails, the first run stays open.
 func (v *Vault) Onboard(ctx context.Context, p Principal, in api.NewAdmin, persist func() error) (api.Account, error) {
+	return v.OnboardWithSettings(ctx, p, in, api.Value{}, persist)
+}
+
+// OnboardWithSettings is Onboard that saves settings for all servers as well, see
+// SaveSettings; the empty value saves none.
+func (v *Vault) OnboardWithSettings(ctx context.Context, p Principal, in api.NewAdmin, settings api.Value, persist func() error) (api.Account, error) {
 	user, err := v.newUser(ctx, in)
 	if err != nil {
 		return api.Account{}, err
@@ -56,6 +62,11 @@ func (v *Vault) Onboard(ctx context.Context, p Principal, in api.NewAdmin, persi
 		}
 		if err := v.enterKey(ctx, tx); err != nil {
 			return err
+		}
+		if settings.Len() > 0 {
+			if _, err := v.replaceSettings(ctx, tx, 0, settings); err != nil {
+				return err
+			}
 		}
 		if err := v.insertAdmin(ctx, tx, user); err != nil {
 			return err
