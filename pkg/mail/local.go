@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/heartlock/heartlock/pkg/fault"
 )
@@ -20,6 +21,7 @@ type letterBox struct {
 
 func (b *letterBox) Open(context.Context, func(string)) (Connection, error) { return b, nil }
 func (b *letterBox) About() About                                           { return b.about }
+func (b *letterBox) Budget() time.Duration                                  { return 10 * time.Second }
 func (b *letterBox) Send(_ context.Context, l Letter) error                 { return b.take(l) }
 func (b *letterBox) Usable() bool                                           { return true }
 func (b *letterBox) Close()                                                 {}

@@ -50,7 +50,7 @@ func TestDirectoryKeepsEachLetterInAFileOfItsOwn(t *testing.T) {
 		t.Errorf("the directory has the mode %v, %v", info.Mode(), err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, files[0].Name()))
-	if err != nil || !strings.Contains(string(text), "Subject: ") {
+	if err != nil || !strings.Contains(string(text), "Message-ID: <0001@secrets.example.com>") {
 		t.Errorf("the first file holds %q, %v", text, err)
 	}
 	if err := deliver(t, mail.NewDirectory("/proc/nowhere"), other); err == nil || mail.IsPermanent(err) {
@@ -85,9 +85,7 @@ func TestMessageIDsHaveTheDomainOfTheServer(t *testing.T) {
 		"": "example.com", "https://secrets.example.org": "secrets.example.org", "https://secrets.example.org:8443": "secrets.example.org",
 		"http://[::1]:8082": "example.com", "https://a.example/heartlock": "a.example",
 	} {
-		m := mailer(mail.NewDummy())
-		m.Site = site
-		l, err := m.Letter("1", recipient, mail.Test{})
+		l, err := mailer(mail.NewDummy()).Letter("1", recipient, site, mail.Test{})
 		if err != nil || l.Domain != want {
 			t.Errorf("%s: %q, %v", site, l.Domain, err)
 		}

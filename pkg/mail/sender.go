@@ -23,6 +23,8 @@ type Sender interface {
 	Open(ctx context.Context, tell func(step string)) (Connection, error)
 	// About describes where letters go.
 	About() About
+	// Budget is the longest that Open and Send take together.
+	Budget() time.Duration
 }
 
 // Connection is a way to where letters go. It is for one goroutine.
@@ -48,14 +50,14 @@ type About struct {
 type Mailer struct {
 	Sender
 	From netmail.Address // the sender of all mail
-	Site string          // the public address of the server, or ""
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
 
-// Letter words a message to a recipient. id is unique to the letter.
-func (m *Mailer) Letter(id, recipient string, message Message) (Letter, error) {
-	content, err := Word(message, recipient, m.Site)
+// Letter words a message to a recipient. id is unique to the letter; site is the
+// public address of the server, or "".
+func (m *Mailer) Letter(id, recipient, site string, message Message) (Letter, error) {
+	content, err := Word(message, recipient, site)
 	if err != nil {
 		return Letter{}, err
 	}
@@ -63,12 +65,12 @@ func (m *Mailer) Letter(id, recipient string, message Message) (Letter, error) {
 	if m.Now != nil {
 		now = m.Now
 	}
-	return Letter{Content: content, ID: id, From: m.From, To: recipient, Date: now().UTC(), Domain: m.domain()}, nil
+	return Letter{Content: content, ID: id, From: m.From, To: recipient, Date: now().UTC(), Domain: m.domain(site)}, nil
 }
 
 // domain is the host of the public address, or else that of the sender.
-func (m *Mailer) domain() string {
-	_, authority, _ := strings.Cut(m.Site, "://")
+func (m *Mailer) domain(site string) string {
+	_, authority, _ := strings.Cut(site, "://")
 	host, _, _ := strings.Cut(authority, "/")
 	if name, _, found := strings.Cut(host, ":"); found && !strings.HasPrefix(host, "[") {
 		host = name
@@ -107,3 +109,6 @@ func (Disabled) Open(context.Context, func(string)) (Connection, error) {
 
 // About implements Sender.
 func (Disabled) About() About { return About{Backend: "disabled"} }
+
+// Budget implements Sender.
+func (Disabled) Budget() time.Duration { return 0 }

@@ -63,7 +63,7 @@ func (s *SMTP) About() About {
 	return a
 }
 
-// Budget is the longest that opening a connection and sending a letter take.
+// Budget implements Sender.
 func (s *SMTP) Budget() time.Duration { return 2 * budgetFactor * s.Timeout }
 
 // Open implements Sender: it connects, protects the connection and signs in.

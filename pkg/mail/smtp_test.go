@@ -28,12 +28,12 @@ func sender(s *heartlocktest.SMTP, security mail.Security) *mail.SMTP {
 }
 
 func mailer(s mail.Sender) *mail.Mailer {
-	return &mail.Mailer{Sender: s, From: netmail.Address{Name: "Heartlock", Address: "noreply@example.com"}, Site: site}
+	return &mail.Mailer{Sender: s, From: netmail.Address{Name: "Heartlock", Address: "noreply@example.com"}}
 }
 
 func letter(t *testing.T, to string) mail.Letter {
 	t.Helper()
-	l, err := mailer(nil).Letter("0001", to, examples()["invitation"])
+	l, err := mailer(nil).Letter("0001", to, site, examples()["invitation"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func checkMail(t *testing.T, m heartlocktest.Mail, to string, protected bool) {
 // A stranger's text makes no header.
 func TestAHeaderCanNotBeInjected(t *testing.T) {
 	s := heartlocktest.StartSMTP(t, heartlocktest.SMTPStartTLS, user, password)
-	l, err := mailer(nil).Letter("0002", "ann@example.com", examples()["invitation-stranger"])
+	l, err := mailer(nil).Letter("0002", "ann@example.com", site, examples()["invitation-stranger"])
 	if err != nil {
 		t.Fatal(err)
 	}

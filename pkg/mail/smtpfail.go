@@ -182,6 +182,7 @@ func (s *SMTP) quote(reply *textproto.Error, secrets []string) string {
 func linksOf(l Letter) (links []string) {
 	for _, link := range address.FindAllString(l.Text, -1) {
 		links = append(links, link)
+		link = strings.TrimRight(link, "/")
 		if i := strings.LastIndexAny(link, "/?=#"); i >= 0 && len(link)-i > 16 {
 			links = append(links, link[i+1:])
 		}

@@ -24,6 +24,7 @@ func (v *Vault) queueMail(ctx context.Context, tx store.Tx, recipient string, m 
 	if err != nil {
 		return err
 	}
+	tx.AfterCommit(v.mailQueued)
 	now := v.micros()
 	return tx.InsertQueuedMail(ctx, &store.QueuedMail{
 		ID: newID(), Kind: m.Kind(), Recipient: recipient, Sealed: &sealed, KeyFingerprint: fingerprint,

@@ -74,6 +74,9 @@ const (
 
 	ActionReadStatus Action = "server.status"
 
+	ActionReadMail Action = "mail.read"
+	ActionTestMail Action = "mail.test"
+
 	ActionReadSSO   Action = "settings.sso.read"
 	ActionUpdateSSO Action = "settings.sso.update"
 	ActionResetSSO  Action = "settings.sso.reset"
@@ -215,6 +218,9 @@ var policy = map[Action]Rule{
 	ActionExportAudit:  {LocalOnly: true},
 
 	ActionReadStatus: {Superuser: true},
+
+	ActionReadMail: {Superuser: true},
+	ActionTestMail: {Superuser: true},
 
 	// Who names the identity provider can sign in as anybody, and who tries one out
 	// has the server call addresses of his choice: a stolen token must not do.

@@ -35,6 +35,7 @@ import (
 
 	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/keyring"
+	"github.com/heartlock/heartlock/pkg/mail"
 	"github.com/heartlock/heartlock/pkg/store"
 )
 
@@ -63,6 +64,11 @@ type Options struct {
 	// SSOKeys are the keys under which sign-ins at the identity provider are
 	// begun; the first is used for new ones. Without one there is no single sign-on.
 	SSOKeys [][]byte
+	// Mailer sends mail; nil: mail is disabled, and waits.
+	Mailer *mail.Mailer
+	// MailQueued is called when a mail has been queued that DeliverMail would send;
+	// it must return at once, and may be nil.
+	MailQueued func()
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -80,6 +86,8 @@ type Vault struct {
 	ssoEnabled   func() bool
 	ssoKeys      [][]byte
 	retention    Retention
+	mailer       *mail.Mailer
+	mailQueued   func()
 	now          func() time.Time
 	hasher       *hasher
 	onboarded    atomic.Bool // once true it stays so; false means: look
@@ -98,6 +106,12 @@ func New(ctx context.Context, o Options) (*Vault, error) {
 	v.inviteExpiry = cmp.Or(o.InviteExpiry, 7*24*time.Hour)
 	if v.now == nil {
 		v.now = time.Now
+	}
+	if v.mailer, v.mailQueued = o.Mailer, o.MailQueued; v.mailer == nil {
+		v.mailer = &mail.Mailer{Sender: mail.Disabled{}}
+	}
+	if v.mailQueued == nil {
+		v.mailQueued = func() {}
 	}
 	if v.ssoEnabled == nil {
 		v.ssoEnabled = func() bool { return false }
@@ -141,11 +155,12 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 // timeOf is the optional stored time as the API gives it.
 func timeOf(m *store.Micros) *time.Time { return store.OptionalTime(m) }
 
-// Maintain removes what has run out: sessions, remembered answers, and former
-// versions of secrets by the rule of retention. It is safe to run on any number
+// Maintain removes what has run out: sessions, remembered answers, mails that were
+// sent, and former versions of secrets by the rule of retention. It tells people
+// of tokens that expire soon. It is safe to run on any number
 // of servers at the same time.
 func (v *Vault) Maintain(ctx context.Context) error {
-	return errors.Join(v.removeExpired(ctx), v.pruneHistory(ctx))
+	return errors.Join(v.removeExpired(ctx), v.pruneHistory(ctx), v.warnOfTokens(ctx))
 }
 
 func (v *Vault) removeExpired(ctx context.Context) error {
@@ -163,7 +178,7 @@ func (v *Vault) removeExpired(ctx context.Context) error {
 		if err := tx.DeleteEndedInvitations(ctx, store.MicrosOf(now.Add(-invitationLife))); err != nil {
 			return err
 		}
-		if err := tx.DeleteThrottles(ctx, store.MicrosOf(now.Add(-throttleLife)), store.MicrosOf(now)); err != nil {
+		if err := tx.DeleteEndedMail(ctx, store.MicrosOf(now.Add(-mailMemory))); err != nil {
 			return err
 		}
 		return tx.DeleteIdempotencyKeys(ctx, store.MicrosOf(now.Add(-idempotencyLife)))
