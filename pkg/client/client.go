@@ -48,6 +48,8 @@ type Client struct {
 	userAgent string
 	timeout   time.Duration
 	maxBytes  int64
+	// exposed: it is plain http to another machine, and nobody has allowed that.
+	exposed bool
 	// transport and not an http.Client, which would follow redirects and take the
 	// Authorization header along to another port, another scheme and to subdomains.
 	transport http.RoundTripper
@@ -63,7 +65,8 @@ func New(o Options) (*Client, error) {
 	if err := checkToken(o.Token); err != nil {
 		return nil, err
 	}
-	if o.Token.Len() > 0 && server.Scheme == "http" && !o.InsecureHTTP && !isLoopback(server.Hostname()) {
+	exposed := server.Scheme == "http" && !o.InsecureHTTP && !isLoopback(server.Hostname())
+	if o.Token.Len() > 0 && exposed {
 		return nil, fault.Newf(fault.Usage,
 			"The token was not sent: %s is plain http, where everybody on the way can read it. Use https, or allow it with --insecure-http (InsecureHTTP).", origin(server))
 	}
@@ -73,6 +76,7 @@ func New(o Options) (*Client, error) {
 		userAgent: o.UserAgent,
 		timeout:   o.Timeout,
 		maxBytes:  o.MaxResponseBytes,
+		exposed:   exposed,
 		transport: o.Transport,
 	}
 	if c.transport == nil {

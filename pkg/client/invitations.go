@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/fault"
 )
 
 // Invitations lists the invitations of a project that were neither accepted nor
@@ -49,9 +50,14 @@ func (c *Client) OpenInvitation(ctx context.Context, token string) (api.OpenedIn
 
 // AcceptInvitation creates the account that a link invites, and makes it a
 // member. It is for a client without a token: with one it is
-// [fault.Forbidden]. The session that the server begins is for browsers and is
+// [fault.Forbidden]. Over plain http to another machine nothing is sent, unless
+// that is allowed. The session that the server begins is for browsers and is
 // not used.
 func (c *Client) AcceptInvitation(ctx context.Context, token string, a api.AcceptInvitation) (api.AcceptedInvitation, error) {
+	if c.exposed {
+		return api.AcceptedInvitation{}, fault.Newf(fault.Usage,
+			"The password was not sent: %s is plain http, where everybody on the way can read it. Use https, or allow it with --insecure-http (InsecureHTTP).", c.origin)
+	}
 	accepted, _, err := call[api.AcceptedInvitation](ctx, c, request{method: http.MethodPost, path: []string{"invitations", token, "accept"}, body: a})
 	return accepted, err
 }
