@@ -1,7 +1,5 @@
 package api
 
-import "time"
-
 // Prefix is the path under which every endpoint stands.
 const Prefix = "/api/v1"
 
@@ -16,6 +14,9 @@ type Problem struct {
 	Detail    string       `json:"detail"` // a sentence that a person can act on
 	Errors    []FieldError `json:"errors,omitempty"`
 	RequestID string       `json:"request_id,omitempty"`
+	// SecondFactor: the password was right, and the code of the second factor is
+	// missing or wrong.
+	SecondFactor bool `json:"second_factor,omitempty"`
 }
 
 // FieldError is one thing wrong with a request.
@@ -63,20 +64,4 @@ type Readiness struct {
 	EncryptionKey   string `json:"encryption_key,omitempty"` // fingerprint of the key that seals
 	OnboardingOpen  bool   `json:"onboarding_required"`
 	DatabaseBackend string `json:"database"` // "sqlite" or "postgresql"
-}
-
-// AuditEvent is one line of the audit trail. It names secrets but never holds a
-// value.
-type AuditEvent struct {
-	ID          string            `json:"id"`
-	At          time.Time         `json:"at"`
-	Actor       Actor             `json:"actor"`
-	Action      string            `json:"action"`  // "secret.read", "token.create", …
-	Outcome     string            `json:"outcome"` // "success" or "refused"
-	Environment string            `json:"environment,omitempty"`
-	Target      string            `json:"target,omitempty"` // what was acted on, by name
-	IP          string            `json:"ip,omitempty"`
-	UserAgent   string            `json:"user_agent,omitempty"`
-	RequestID   string            `json:"request_id,omitempty"`
-	Detail      map[string]string `json:"detail,omitempty"`
 }

@@ -28,7 +28,7 @@ func (s *Server) Dump() string {
 // when credentials were used last.
 func (s *Server) State() string {
 	s.tb.Helper()
-	return s.dump([]string{"audit_events"}, volatile)
+	return s.dump([]string{"audit_events", "audit_chain"}, volatile)
 }
 
 // Count is the number of rows of a table that meet the condition.

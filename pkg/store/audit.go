@@ -44,34 +44,16 @@ func (q Queries) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, 
 	return rows, wrap(err)
 }
 
-var insertAuditEvents = newInsertion("audit_events", "at", "actor_kind", "actor_id", "actor_name", "action", "outcome",
-	"project_id", "environment_name", "target", "detail", "ip", "user_agent", "request_id")
-
-// InsertAuditEvents appends to the audit trail.
-func (tx Tx) InsertAuditEvents(ctx context.Context, events []AuditEvent) error {
-	return tx.insertRows(ctx, insertAuditEvents, auditValues(events))
-}
-
-// appendAudit writes events that fit into one statement: that is a transaction of
-// its own, and saves the way to the database and back to begin and end one.
+// appendAudit writes events in a transaction of their own. On PostgreSQL that is
+// one statement if nobody else has appended since this store did, which saves
+// the way to the database and back to begin, to look and to end.
 func (s *Store) appendAudit(ctx context.Context, events []AuditEvent) error {
-	release, err := s.takeTurn(ctx)
-	if err != nil {
-		return err
+	if head := s.chain.head.Load(); head != nil && s.engine == PostgreSQL && len(events) > 0 {
+		if appended, err := s.appendEvents(ctx, &s.chain, *head, events); err != nil || appended {
+			return unrecorded(err)
+		}
 	}
-	defer release()
-	q := Queries{db: s.writes, engine: s.engine, prepared: s.writing}
-	return q.insertRows(ctx, insertAuditEvents, auditValues(events))
-}
-
-func auditValues(events []AuditEvent) []any {
-	values := make([]any, 0, len(events)*insertAuditEvents.columns)
-	for i := range events {
-		e := &events[i]
-		values = append(values, int64(e.At), e.Actor.Kind, e.Actor.ID, e.Actor.Name, e.Action, e.Outcome,
-			e.ProjectID, e.EnvironmentName, e.Target, e.Detail, e.IP, e.UserAgent, e.RequestID)
-	}
-	return values
+	return s.Write(ctx, func(ctx context.Context, tx Tx) error { return tx.InsertAuditEvents(ctx, events) })
 }
 
 // Touch says that a credential was used.
@@ -213,7 +195,7 @@ func (r *Recorder) write(batch []entry) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	if len(touches) == 0 && len(events) <= rowsPerInsert {
+	if len(touches) == 0 {
 		return r.store.appendAudit(ctx, events)
 	}
 	return r.store.Write(ctx, func(ctx context.Context, tx Tx) error {

@@ -41,7 +41,7 @@ func (s *Store) Load(ctx context.Context, do func(ctx context.Context, l *Loader
 		return wrap(err)
 	}
 	return finish(tx, func() error {
-		l := &Loader{Tx{Queries{db: tx, engine: s.engine, prepared: s.writing, tx: tx.Tx, locks: true}}, conn, map[string]bool{}}
+		l := &Loader{s.within(tx), conn, map[string]bool{}}
 		if err := l.withoutLimits(ctx); err != nil {
 			return err
 		}
@@ -50,7 +50,10 @@ func (s *Store) Load(ctx context.Context, do func(ctx context.Context, l *Loader
 				return wrap(err)
 			}
 		}
-		return do(ctx, l)
+		if err := do(ctx, l); err != nil {
+			return err
+		}
+		return l.flush(ctx)
 	})
 }
 
@@ -222,11 +225,29 @@ func (l *Loader) InsertKeys(ctx context.Context, keys []EncryptionKey) error {
 	return nil
 }
 
-// InsertEvent appends to the audit trail; see InsertKeys.
-func (l *Loader) InsertEvent(ctx context.Context, event AuditEvent) error {
-	in := newInsertion("audit_events", "at", "actor_kind", "actor_id", "actor_name", "action", "outcome",
-		"project_id", "environment_name", "target", "detail", "ip", "user_agent", "request_id")
-	return l.insertRows(ctx, in, auditValues([]AuditEvent{event}))
+// InsertEvent appends to the audit trail; see InsertKeys. keeper has the key of
+// the chain, which goes on behind what was loaded.
+func (l *Loader) InsertEvent(ctx context.Context, event AuditEvent, keeper ChainKeeper) error {
+	there, err := l.columnsOf(ctx, "audit_chain")
+	if err != nil {
+		return err
+	}
+	if len(there) > 0 {
+		l.pending.chain = &chain{}
+		l.pending.chain.keeper.Store(&keeper)
+		return l.InsertAuditEvents(ctx, []AuditEvent{event})
+	}
+	columns := slices.DeleteFunc(slices.Clone(auditColumns), func(c string) bool { return c == "credential" })
+	in := newInsertion("audit_events", append([]string{"at"}, columns...)...)
+	texts := auditTexts(&event)
+	return l.insertRows(ctx, in, append([]any{int64(event.At)}, texts[:len(columns)]...))
+}
+
+// ForgetChain has the next event begin a new chain, because nobody has the key of
+// the one that was loaded.
+func (l *Loader) ForgetChain(ctx context.Context) error {
+	_, err := l.db.ExecContext(ctx, "DELETE FROM audit_chain")
+	return wrap(err)
 }
 
 // SetSequences has the engine count on from the rows that were loaded. It is

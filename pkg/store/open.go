@@ -77,6 +77,7 @@ type Store struct {
 	turn       *semaphore.Weighted
 	busy       time.Duration // SQLite: how long a write waits for another process
 	migrations []migrations.Migration
+	chain      chain
 	inStep     func(version int) // called in a migration's transaction; for tests
 }
 

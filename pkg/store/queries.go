@@ -24,7 +24,11 @@ type Queries struct {
 }
 
 // Tx reads and writes in one transaction; see Store.Write.
-type Tx struct{ Queries }
+type Tx struct {
+	Queries
+	pending   *pending
+	committed *[]func() // what AfterCommit was given
+}
 
 // idOrSlug is the column that a reference from a path names. A slug never looks
 // like an id: the domain refuses such slugs.

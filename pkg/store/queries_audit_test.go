@@ -44,7 +44,7 @@ func TestAuditEventsAreFiltered(t *testing.T) {
 			equal(t, c.what, column(rows, func(e store.AuditEvent) string { return e.Target }), c.want)
 		}
 		first := events[0]
-		first.ID = all[11].ID
+		first.ID, first.MAC = all[11].ID, all[11].MAC
 		equal(t, "the whole event", all[11], first)
 	})
 }

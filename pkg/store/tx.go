@@ -68,9 +68,31 @@ func (s *Store) writeOnce(ctx context.Context, do func(ctx context.Context, tx T
 	if err != nil {
 		return wrap(beginError{err})
 	}
-	return finish(tx, func() error {
-		return do(ctx, Tx{Queries{db: tx, engine: s.engine, prepared: s.writing, tx: tx.Tx, locks: true}})
-	})
+	within := s.within(tx)
+	err = finish(tx, func() error { return within.run(ctx, do) })
+	if err == nil {
+		for _, f := range *within.committed {
+			f()
+		}
+	}
+	return err
+}
+
+// AfterCommit has f called once the transaction is committed, and never if it is
+// not. f must be quick: others may be waiting for their turn to write.
+func (tx Tx) AfterCommit(f func()) { *tx.committed = append(*tx.committed, f) }
+
+// within is a transaction that writes.
+func (s *Store) within(tx bun.Tx) Tx {
+	return Tx{Queries{db: tx, engine: s.engine, prepared: s.writing, tx: tx.Tx, locks: true}, &pending{chain: &s.chain}, new([]func())}
+}
+
+// run is all that happens between the beginning and the commit.
+func (tx Tx) run(ctx context.Context, do func(context.Context, Tx) error) error {
+	if err := do(ctx, tx); err != nil {
+		return err
+	}
+	return tx.flush(ctx)
 }
 
 // Snapshot runs do in a transaction that can only read and sees the database as

@@ -39,9 +39,6 @@ func auditRowAt(at store.Micros, p Principal, e event) store.AuditEvent {
 		e.outcome = outcomeSuccess
 	}
 	detail := ""
-	if p.user != nil && p.token != nil { // so that what a stolen token did can be told from the rest
-		e.detail = with(e.detail, "token", p.token.id)
-	}
 	if len(e.detail) > 0 {
 		text, _ := json.Marshal(e.detail, json.Deterministic(true)) // a map of strings always marshals
 		detail = string(text)
@@ -50,7 +47,20 @@ func auditRowAt(at store.Micros, p Principal, e event) store.AuditEvent {
 		At: at, Actor: storedActor(p.Actor()), Action: string(e.action), Outcome: e.outcome,
 		ProjectID: e.projectID, EnvironmentName: e.environment, Target: e.target, Detail: detail,
 		IP: addressText(p.Request.IP), UserAgent: clip(p.Request.UserAgent), RequestID: p.Request.ID,
+		Credential: p.credentialText(),
 	}
+}
+
+// credentialText names what p came with, so that what a stolen token or session
+// did can be told from the rest.
+func (p Principal) credentialText() string {
+	switch {
+	case p.token != nil:
+		return "token:" + p.token.id
+	case p.session != nil:
+		return "session:" + p.session.ID
+	}
+	return ""
 }
 
 // with is a detail with one more entry.
@@ -92,28 +102,20 @@ func plain(text string) bool {
 	return true
 }
 
-// record appends an event to the transaction of the change that it tells of.
+// record appends events to the transaction of the change that they tell of; they
+// are written just before it commits, and without them it does not.
 func (v *Vault) record(ctx context.Context, tx store.Tx, p Principal, events ...event) error {
 	rows := make([]store.AuditEvent, len(events))
 	for i, e := range events {
 		rows[i] = v.auditRow(p, e)
 	}
-	return failClosed(tx.InsertAuditEvents(ctx, rows))
-}
-
-// failClosed words that something was refused because it could not be recorded:
-// the caller did nothing wrong and may try again.
-func failClosed(err error) error {
-	if err == nil || fault.KindOf(err) != fault.Internal {
-		return err
-	}
-	return fault.Wrap(fault.Unavailable, err, "The audit trail can not be written, so nothing was done.")
+	return tx.InsertAuditEvents(ctx, rows)
 }
 
 // recordRead makes the event of a read durable; only then may the value be
 // answered.
 func (v *Vault) recordRead(ctx context.Context, p Principal, e event) error {
-	return failClosed(v.recorder.Record(ctx, v.auditRow(p, e)))
+	return v.recorder.Record(ctx, v.auditRow(p, e))
 }
 
 // AuditQuery narrows a look at a project's audit trail; zero fields do not
@@ -192,7 +194,7 @@ func apiAuditEvent(row *store.AuditEvent) api.AuditEvent {
 	e := api.AuditEvent{
 		ID: strconv.FormatInt(row.ID, 10), At: row.At.Time(), Actor: apiActor(row.Actor),
 		Action: row.Action, Outcome: row.Outcome, Environment: row.EnvironmentName, Target: row.Target,
-		IP: row.IP, UserAgent: row.UserAgent, RequestID: row.RequestID,
+		IP: row.IP, UserAgent: row.UserAgent, RequestID: row.RequestID, Credential: row.Credential,
 	}
 	if row.Detail != "" {
 		_ = json.Unmarshal([]byte(row.Detail), &e.Detail) // written by auditRow

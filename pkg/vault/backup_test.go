@@ -130,7 +130,7 @@ func TestABackupGoesRoundBothEngines(t *testing.T) {
 			if err != nil {
 				t.Fatal(fault.Detail(err))
 			}
-			if restored.Opened != 32 || restored.Resealed != 0 || restored.DamagedCount() != 0 {
+			if restored.Opened != 33 || restored.Resealed != 0 || restored.DamagedCount() != 0 {
 				t.Errorf("restored %+v", restored)
 			}
 			there := *p
@@ -139,7 +139,7 @@ func TestABackupGoesRoundBothEngines(t *testing.T) {
 			file = takeBackup(t, other.Vault, vault.BackupOptions{})
 			got := tableSums(t, file, key)
 			for _, table := range store.DumpTables() {
-				if table.Name != "audit_events" {
+				if !strings.HasPrefix(table.Name, "audit_") {
 					equal(t, table.Name+" on "+engine.String(), got[table.Name], want[table.Name])
 				}
 			}
@@ -168,7 +168,7 @@ func TestABackupIsRestoredUnderAnotherKey(t *testing.T) {
 			t.Errorf("without the former key: %v", err)
 		}
 		restored, err := p.restore(t, file, []keyring.Key{today}, former)
-		if err != nil || restored.Resealed != 32 {
+		if err != nil || restored.Resealed != 33 {
 			t.Fatalf("%d, %v", restored.Resealed, err)
 		}
 		if n := p.count(t, "secrets WHERE sealed IS NOT NULL AND key_fingerprint <> '"+today.Fingerprint()+"'"); n != 0 {
@@ -264,7 +264,7 @@ func TestDamagedValuesAreNamed(t *testing.T) {
 		content := must(vault.VerifyBackup(t.Context(), from(file, key), []keyring.Key{key}, nil))
 		equal(t, "damaged", content.Damaged, want)
 		equal(t, "missing", content.Missing, map[string]int64{lost.Fingerprint(): 1})
-		if content.Opened != 30 {
+		if content.Opened != 31 {
 			t.Errorf("%d opened", content.Opened)
 		}
 
@@ -306,12 +306,12 @@ func TestAPassphraseCarriesTheKeys(t *testing.T) {
 			return r, io.NopCloser(nil), err
 		}
 		content := must(vault.VerifyBackup(t.Context(), source, nil, nil))
-		if content.Opened != 32 {
+		if content.Opened != 33 {
 			t.Errorf("%d opened", content.Opened)
 		}
 		empty := anotherPlace(t, h.options.Engine)
 		restored, err := vault.Restore(t.Context(), empty.store, vault.Local(), vault.RestoreOptions{Source: source, Keys: []keyring.Key{keyring.Generate()}})
-		if err != nil || restored.Resealed != 32 {
+		if err != nil || restored.Resealed != 33 {
 			t.Errorf("%+v, %v", restored, err)
 		}
 	})

@@ -51,7 +51,11 @@ func (v *Vault) IdentifyToken(ctx context.Context, text string, r Request) (Prin
 	if view.LastUsedAt == nil || now-*view.LastUsedAt >= store.Micros(touchGranularity.Microseconds()) {
 		v.recorder.Touch(store.Touch{TokenID: view.ID, At: now, IP: addressText(r.IP)})
 	}
-	return tokenPrincipal(view, r), nil
+	p := tokenPrincipal(view, r)
+	if p.user != nil {
+		p.lacksFactor, err = v.lacksFactor(ctx, p.user)
+	}
+	return p, err
 }
 
 // refuseAddress audits the use of a valid token from an address that it is not
@@ -59,7 +63,7 @@ func (v *Vault) IdentifyToken(ctx context.Context, text string, r Request) (Prin
 func (v *Vault) refuseAddress(ctx context.Context, p Principal) error {
 	err := v.recordRead(ctx, p, event{
 		action: ActionUseToken, outcome: outcomeRefused, projectID: p.token.projectID, target: p.token.name,
-		detail: map[string]string{"token": p.token.id, "reason": "address"},
+		detail: map[string]string{"reason": "address"},
 	})
 	if err != nil {
 		return err
@@ -115,12 +119,12 @@ func (v *Vault) IdentifySession(ctx context.Context, text string, r Request) (Pr
 		if err != nil {
 			return Principal{}, err
 		}
-		return v.sessionPrincipal(in, r)
+		return v.sessionPrincipal(ctx, in, r)
 	}
 	return Principal{}, errBadSession
 }
 
-func (v *Vault) sessionPrincipal(in *store.SignedIn, r Request) (Principal, error) {
+func (v *Vault) sessionPrincipal(ctx context.Context, in *store.SignedIn, r Request) (Principal, error) {
 	now := v.now()
 	seen := in.Session.LastSeenAt.Time()
 	if !in.User.IsActive || in.Session.ExpiresAt.Time().Before(now) || now.Sub(seen) >= sessionIdle {
@@ -129,7 +133,13 @@ func (v *Vault) sessionPrincipal(in *store.SignedIn, r Request) (Principal, erro
 	if now.Sub(seen) >= touchGranularity {
 		v.recorder.Touch(store.Touch{SessionID: in.Session.ID, At: store.MicrosOf(now)})
 	}
-	return Principal{Request: r, user: &in.User, session: &in.Session}, nil
+	p := Principal{Request: r, user: &in.User, session: &in.Session}
+	if in.Session.ByProvider { // which has asked for whatever it asks for
+		return p, nil
+	}
+	var err error
+	p.lacksFactor, err = v.lacksFactor(ctx, p.user)
+	return p, err
 }
 
 // sessionTokenLength is 43 base62 characters: 256 bits.
@@ -164,7 +174,7 @@ func (v *Vault) MarkExposed(ctx context.Context, text string, r Request) error {
 			return err
 		}
 		return v.record(ctx, tx, p, event{
-			action: ActionExposeToken, projectID: p.token.projectID, target: view.Name, detail: map[string]string{"token": view.ID},
+			action: ActionExposeToken, projectID: p.token.projectID, target: view.Name,
 		})
 	})
 }

@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,19 +61,22 @@ func TestTheTrailTellsWhatAnInvestigationNeeds(t *testing.T) {
 			}
 			return page.Results[0]
 		}
+		equal(t, "environment.update: credential", trail("environment.update").Credential, "token:"+own.ID)
 		changed := trail("environment.update").Detail
 		for name, want := range map[string]string{
-			"token": own.ID, "protected": "true", "former_protected": "false", "slug": "live", "former_slug": "production",
+			"protected": "true", "former_protected": "false", "slug": "live", "former_slug": "production",
 		} {
 			equal(t, "environment.update: "+name, changed[name], want)
 		}
 		made := trail("token.create")
 		equal(t, "token.create: id", made.Detail["id"], ci.ID)
 		equal(t, "token.create: networks", made.Detail["allowed_cidrs"], "10.0.0.0/8")
-		equal(t, "token.create by a session: token", made.Detail["token"], "")
+		if !strings.HasPrefix(made.Credential, "session:") {
+			t.Errorf("token.create by a session: credential %q", made.Credential)
+		}
 		refused := trail("token.use")
 		equal(t, "token.use: outcome", refused.Outcome, "refused")
 		equal(t, "token.use: address", refused.IP, "192.0.2.66")
-		equal(t, "token.use: token", refused.Detail["token"], ci.ID)
+		equal(t, "token.use: credential", refused.Credential, "token:"+ci.ID)
 	})
 }

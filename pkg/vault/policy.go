@@ -32,6 +32,14 @@ const (
 	ActionLinkIdentity   Action = "auth.identity.link"
 	ActionUnlinkIdentity Action = "auth.identity.unlink"
 
+	ActionRequestPasswordReset Action = "auth.password.reset_request"
+	ActionConfirmPasswordReset Action = "auth.password.reset"
+	ActionReadSecondFactor     Action = "auth.second_factor.read"
+	ActionSetUpSecondFactor    Action = "auth.second_factor.set_up"
+	ActionConfirmSecondFactor  Action = "auth.second_factor.confirm"
+	ActionRenewRecoveryCodes   Action = "auth.second_factor.recovery_codes"
+	ActionDisableSecondFactor  Action = "auth.second_factor.disable"
+
 	ActionListProjects  Action = "project.list"
 	ActionCreateProject Action = "project.create"
 	ActionReadProject   Action = "project.read"
@@ -148,6 +156,8 @@ type Rule struct {
 	// Superuser refuses everyone but the administrators of the server. They are
 	// not thereby members of any project.
 	Superuser bool
+	// WithoutFactor admits also who must have a second factor and has none yet.
+	WithoutFactor bool
 	// LocalOnly refuses everyone but a command on the server itself.
 	LocalOnly bool
 }
@@ -160,8 +170,17 @@ var policy = map[Action]Rule{
 	ActionOnboard:          {Open: true},
 	ActionLogin:            {Open: true},
 
-	ActionLogout:         {SessionOnly: true},
-	ActionWhoAmI:         {Token: api.AccessRead},
+	ActionRequestPasswordReset: {Open: true},
+	ActionConfirmPasswordReset: {Open: true},
+
+	ActionReadSecondFactor:    {SessionOnly: true, WithoutFactor: true},
+	ActionSetUpSecondFactor:   {SessionOnly: true, WithoutFactor: true},
+	ActionConfirmSecondFactor: {SessionOnly: true, WithoutFactor: true},
+	ActionRenewRecoveryCodes:  {SessionOnly: true},
+	ActionDisableSecondFactor: {SessionOnly: true},
+
+	ActionLogout:         {SessionOnly: true, WithoutFactor: true},
+	ActionWhoAmI:         {Token: api.AccessRead, WithoutFactor: true},
 	ActionUpdateProfile:  {},
 	ActionChangePassword: {SessionOnly: true},
 	ActionListSessions:   {},
@@ -274,6 +293,7 @@ var (
 	errSessionOnly   = fault.New(fault.Forbidden, "A token may not do this; sign in with your password.")
 	errSuperuser     = fault.New(fault.Forbidden, "Only an administrator of this server may do this.")
 	errNotFound      = fault.New(fault.NotFound, "Not found.")
+	errNeedsFactor   = fault.New(fault.Forbidden, "This server asks your account for a second factor, and it has none. Sign in with your password and set one up; until then you can do nothing else.")
 	errNotDocumented = fault.New(fault.Forbidden, "Nobody may do this.")
 )
 
@@ -299,6 +319,8 @@ func admit(p Principal, a Action) (Rule, error) {
 		return rule, errServiceToken
 	case rule.Superuser && (p.user == nil || !p.user.IsSuperuser):
 		return rule, errSuperuser
+	case p.lacksFactor && !rule.WithoutFactor:
+		return rule, errNeedsFactor
 	case rule.SessionOnly && p.session == nil:
 		return rule, errSessionOnly
 	}

@@ -138,6 +138,17 @@ func (r *restore) load(ctx context.Context, p Principal, l *store.Loader) error 
 	if err := r.keys(ctx, l); err != nil {
 		return err
 	}
+	return r.record(ctx, p, l)
+}
+
+// record goes on with the audit trail of the backup.
+func (r *restore) record(ctx context.Context, p Principal, l *store.Loader) error {
+	keeper := newChainKeeper(func() *keyring.Ring { return r.ring }, time.Now)
+	if r.stream.chainDamaged {
+		if err := l.ForgetChain(ctx); err != nil {
+			return err
+		}
+	}
 	m := r.stream.content.Manifest
 	err := l.InsertEvent(ctx, auditRowAt(store.MicrosOf(time.Now()), p, event{action: ActionRestore, detail: map[string]string{
 		"taken_at": m.TakenAt.Format(time.RFC3339Nano),
@@ -145,7 +156,7 @@ func (r *restore) load(ctx context.Context, p Principal, l *store.Loader) error 
 		"damaged":  strconv.FormatInt(r.stream.content.DamagedCount(), 10),
 		"resealed": strconv.FormatInt(r.stream.resealed, 10),
 		"key":      r.ring.SealFingerprint(),
-	}}))
+	}}), keeper)
 	crashpoint.Reach("restore:recorded")
 	return err
 }

@@ -106,6 +106,9 @@ func TestABatchLeavesWhatHasChanged(t *testing.T) {
 		r.begin(t)
 		for _, table := range store.SealedTables() {
 			rows := must(r.store.SealedAfter(t.Context(), table, nil, "", 100))
+			if len(rows) == 0 {
+				continue
+			}
 			batch := make([]store.Resealed, len(rows))
 			for i, row := range rows {
 				batch[i] = store.Resealed{SealedRow: row, Token: "a new token"}

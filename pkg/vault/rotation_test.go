@@ -32,8 +32,8 @@ func eachRotated(t *testing.T, test func(t *testing.T, r rotated)) {
 	})
 }
 
-// fill stores one of everything that is sealed: values, former versions, the
-// former value of a deleted secret, and a remembered answer.
+// fill stores values, former versions, the former value of a deleted secret, and a
+// remembered answer.
 func (r rotated) fill(t *testing.T) {
 	t.Helper()
 	for i := range 5 {
@@ -83,7 +83,7 @@ func (r rotated) readable(t *testing.T) {
 	equal(t, "the remembered answer", again.Slug, "remembered")
 }
 
-const sealedByFill = 5 + 5 + 1 + 1 // values, former versions, the deleted one's, the answer
+const sealedByFill = 5 + 5 + 1 + 1 + 1 // values, former versions, the deleted one's, the answer, the key of the audit trail
 
 func TestARotationPutsEverythingUnderTheNewKey(t *testing.T) {
 	t.Parallel()
@@ -420,7 +420,7 @@ func TestEverythingSealedIsInTheList(t *testing.T) {
 		}
 		slices.Sort(found)
 		equal(t, "columns that hold tokens", slices.Compact(found),
-			[]string{"encryption_keys.check_token", "idempotency_keys.sealed", "secret_versions.sealed", "secrets.sealed"})
+			[]string{"audit_chain.sealed", "encryption_keys.check_token", "idempotency_keys.sealed", "secret_versions.sealed", "secrets.sealed"})
 	})
 }
 

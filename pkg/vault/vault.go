@@ -64,11 +64,8 @@ type Options struct {
 	// SSOKeys are the keys under which sign-ins at the identity provider are
 	// begun; the first is used for new ones. Without one there is no single sign-on.
 	SSOKeys [][]byte
-	// Mailer sends mail; nil: mail is disabled, and waits.
-	Mailer *mail.Mailer
-	// MailQueued is called when a mail has been queued that DeliverMail would send;
-	// it must return at once, and may be nil.
-	MailQueued func()
+	// SecondFactor says whose account must have a second factor; empty is nobody's.
+	SecondFactor SecondFactorDemand
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -86,11 +83,11 @@ type Vault struct {
 	ssoEnabled   func() bool
 	ssoKeys      [][]byte
 	retention    Retention
-	mailer       *mail.Mailer
-	mailQueued   func()
+	post         atomic.Pointer[post]
 	now          func() time.Time
 	hasher       *hasher
-	onboarded    atomic.Bool // once true it stays so; false means: look
+	factorDemand SecondFactorDemand // whose account must have a second factor
+	onboarded    atomic.Bool        // once true it stays so; false means: look
 }
 
 // New makes a vault over a migrated database. If there is a ring, its keys are
@@ -101,18 +98,14 @@ func New(ctx context.Context, o Options) (*Vault, error) {
 		sessionKeys: o.SessionKeys, ssoEnabled: o.SSOEnabled, ssoKeys: o.SSOKeys, retention: o.Retention, now: o.Now, hasher: newHasher(),
 	}
 	v.ring.Store(o.Ring)
+	v.factorDemand = o.SecondFactor
 	v.UseAppURL(o.AppURL)
 	v.keyEntry = o.KeyEntry
 	v.inviteExpiry = cmp.Or(o.InviteExpiry, 7*24*time.Hour)
 	if v.now == nil {
 		v.now = time.Now
 	}
-	if v.mailer, v.mailQueued = o.Mailer, o.MailQueued; v.mailer == nil {
-		v.mailer = &mail.Mailer{Sender: mail.Disabled{}}
-	}
-	if v.mailQueued == nil {
-		v.mailQueued = func() {}
-	}
+	v.UseMailer(&mail.Mailer{Sender: mail.Disabled{}}, func() {})
 	if v.ssoEnabled == nil {
 		v.ssoEnabled = func() bool { return false }
 	}
@@ -170,6 +163,9 @@ func (v *Vault) removeExpired(ctx context.Context) error {
 			return err
 		}
 		if err := tx.DeletePlaces(ctx, store.MicrosOf(now.Add(-placeLife))); err != nil {
+			return err
+		}
+		if err := tx.DeletePasswordResets(ctx, store.MicrosOf(now)); err != nil {
 			return err
 		}
 		if err := tx.DeleteThrottles(ctx, store.MicrosOf(now.Add(-throttleLife)), store.MicrosOf(now)); err != nil {

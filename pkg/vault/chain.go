@@ -1,0 +1,96 @@
+package vault
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/keyring"
+	"github.com/heartlock/heartlock/pkg/store"
+)
+
+// chainKeeper has the key of the audit trail's chain for a store: it is sealed
+// like every value, so that rotations and backups carry it.
+type chainKeeper struct {
+	ring func() *keyring.Ring
+	now  func() time.Time
+	// key is that of the chain, once it was opened. It never changes.
+	key atomic.Pointer[openChainKey]
+}
+
+// openChainKey is the key of the chain, and the token that it was opened from.
+type openChainKey struct {
+	sealed string
+	key    []byte
+}
+
+const badChainKey = "The key of the audit trail's chain can not be decrypted: it is damaged, or its encryption key is missing. Run `heartlock check` on the server."
+
+var errChainKeyGone = fault.New(fault.Unavailable, "The key of the audit trail's chain was taken out of the database. Run `heartlock audit verify` on the server.")
+
+func newChainKeeper(ring func() *keyring.Ring, now func() time.Time) *chainKeeper {
+	return &chainKeeper{ring: ring, now: now}
+}
+
+// OpenChainKey opens the key of the chain. Whoever has opened it once goes on with
+// it, also when a rotation has put it under a key that is not here yet; and does
+// not take none for an answer: that would be a chain that everybody can forge.
+func (k *chainKeeper) OpenChainKey(sealed *string, fingerprint string) ([]byte, error) {
+	open := k.key.Load()
+	switch {
+	case sealed == nil && open != nil:
+		return nil, errChainKeyGone
+	case sealed == nil:
+		return store.NoChainKey(), nil
+	case open != nil && open.sealed == *sealed:
+		return open.key, nil
+	}
+	key, err := unsealChainKey(k.ring(), *sealed, fingerprint)
+	if err != nil && open != nil {
+		return open.key, nil //nolint:nilerr // see above
+	}
+	if err == nil {
+		k.key.Store(&openChainKey{*sealed, key})
+	}
+	return key, err
+}
+
+func unsealChainKey(ring *keyring.Ring, sealed, fingerprint string) ([]byte, error) {
+	if ring == nil {
+		return nil, errNoKey
+	}
+	key, err := ring.Open([]byte(sealed), fingerprint)
+	if err == nil && len(key) != store.ChainKeySize {
+		err = errors.New("it is of another length")
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, badChainKey)
+	}
+	return key, nil
+}
+
+// NewChainKey makes the key of the chain as soon as there is an encryption key to
+// seal it with.
+func (k *chainKeeper) NewChainKey(ctx context.Context, tx store.Tx) (*store.NewChainKey, error) {
+	ring := k.ring()
+	if ring == nil || k.key.Load() != nil {
+		return nil, nil
+	}
+	seals, err := tx.SealingKey(ctx)
+	if err != nil || seals == "" || !ring.Has(seals) {
+		return nil, err
+	}
+	key := make([]byte, store.ChainKeySize)
+	_, _ = rand.Read(key) // never fails
+	token, err := ring.SealWith(seals, key)
+	if err != nil {
+		return nil, err
+	}
+	return &store.NewChainKey{
+		Key: key, Sealed: string(token), Fingerprint: seals,
+		Event: auditRowAt(store.MicrosOf(k.now()), Local(), event{action: ActionBeginChain}),
+	}, nil
+}
