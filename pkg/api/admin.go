@@ -16,7 +16,12 @@ type ServerStatus struct {
 type DatabaseStatus struct {
 	Backend       string `json:"backend"` // "sqlite" or "postgresql"
 	SchemaVersion int    `json:"schema_version"`
-	Bytes         int64  `json:"bytes"`
+	// SchemaExpected is the version that the server which answers was made for. A
+	// lower one than SchemaVersion says that a newer server has migrated the
+	// database already, a higher one that a migration is still to be applied.
+	SchemaExpected int       `json:"schema_expected"`
+	MigratedAt     time.Time `json:"migrated_at"` // when the newest migration was applied
+	Bytes          int64     `json:"bytes"`
 }
 
 // KeyStatus is an encryption key that the database knows, by its fingerprint.

@@ -38,9 +38,12 @@ func (v *Vault) Status(ctx context.Context, p Principal) (api.ServerStatus, erro
 	}
 	answer.Database.Backend = v.store.Engine().String()
 	migrations, err := v.store.Status(ctx)
-	for _, m := range migrations {
+	for _, m := range migrations { // by their versions
 		if m.Applied {
-			answer.Database.SchemaVersion = max(answer.Database.SchemaVersion, m.Version)
+			answer.Database.SchemaVersion, answer.Database.MigratedAt = m.Version, m.AppliedAt.UTC()
+		}
+		if m.Known {
+			answer.Database.SchemaExpected = m.Version
 		}
 	}
 	return answer, err
