@@ -2,10 +2,13 @@ package api
 
 import "time"
 
-// LoginRequest signs a person in.
+// LoginRequest signs a person in. Code is needed if his account has a second
+// factor: a code of his authenticator app, or a recovery code. Without it, the
+// right password is refused with a problem that has second_factor.
 type LoginRequest struct {
 	Email    string `json:"email"`
 	Password Value  `json:"password"`
+	Code     Value  `json:"code,omitzero"`
 }
 
 // Account is a person, as they see themselves.
@@ -21,8 +24,12 @@ type Account struct {
 // Me is who the caller is: a person, or a service token.
 type Me struct {
 	*Account
-	SSOEnabled   bool              `json:"sso_enabled"` // single sign-on is active on this server
-	ServiceToken *ServiceTokenSelf `json:"service_token,omitzero"`
+	SSOEnabled   bool  `json:"sso_enabled"`            // single sign-on is active on this server
+	SecondFactor *bool `json:"second_factor,omitzero"` // of a person: signing in with the password asks for a code
+	// SecondFactorDue: the server lets this account do nothing else before it has
+	// set up a second factor.
+	SecondFactorDue bool              `json:"second_factor_due,omitempty"`
+	ServiceToken    *ServiceTokenSelf `json:"service_token,omitzero"`
 }
 
 // ServiceTokenSelf is what a service token may know of itself; a client takes

@@ -185,6 +185,15 @@ func readRedirectURI(l *loader, text string) error {
 	return nil
 }
 
+func readSecondFactor(l *loader, text string) error {
+	switch text {
+	case SecondFactorNone, SecondFactorSuperusers, SecondFactorEveryone:
+		l.server.SecondFactor = text
+		return nil
+	}
+	return errors.New("must be none, superusers or everyone")
+}
+
 // readMailBackend knows the short names and the dotted paths of Django.
 func readMailBackend(l *loader, text string) error {
 	name := strings.TrimSpace(text)

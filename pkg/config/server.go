@@ -29,6 +29,7 @@ type Server struct {
 	EncryptionKey EncryptionKey
 	Backup        Backup
 	History       History
+	SecondFactor  string // whose account must have one: one of the constants
 	Security      Security
 	OIDC          OIDC
 	Mail          Mail
@@ -42,6 +43,13 @@ type Server struct {
 	settings []Setting // what Settings returns
 	envFile  string    // the .env file that was read; "" when there was none
 }
+
+// Whose account must have a second factor.
+const (
+	SecondFactorNone       = "none"
+	SecondFactorSuperusers = "superusers"
+	SecondFactorEveryone   = "everyone"
+)
 
 // History says how much of the history of secrets is kept; 0 keeps all.
 type History struct {

@@ -27,6 +27,7 @@ const (
 	varCSRFOrigins       = "CSRF_TRUSTED_ORIGINS"
 	varHistoryVersions   = "HEARTLOCK_HISTORY_VERSIONS"
 	varHistoryDays       = "HEARTLOCK_HISTORY_DAYS"
+	varSecondFactor      = "HEARTLOCK_REQUIRE_SECOND_FACTOR"
 	varOIDCEnable        = "OIDC_ENABLE"
 	varOIDCClientID      = "OIDC_CLIENT_ID"
 	varOIDCAuthorization = "OIDC_AUTHORIZATION_ENDPOINT"
@@ -154,6 +155,11 @@ func databaseSettings() []Definition {
 			Name: varEncryptionKey, Kind: "key", Secret: true, Managed: "encryption_key",
 			Doc:  "The key that secret values are encrypted with, as `heartlock genkey` prints it; in a comma-separated list the first encrypts and all decrypt; without it the values are lost.",
 			read: readEncryptionKey,
+		},
+		{
+			Name: varSecondFactor, Kind: "who", Default: SecondFactorNone,
+			Doc:  "Whose account must have a second factor: none, superusers or everyone; such an account can do nothing before it has one, but for one that signs in through the identity provider.",
+			read: readSecondFactor,
 		},
 		{
 			Name: varHistoryVersions, Kind: kindNumber, Default: "0",

@@ -106,6 +106,9 @@ type Error struct {
 	Fields     []Field       // which parts of the input, when Kind is Invalid
 	RetryAfter time.Duration // when to try again, for TooManyRequests and Unavailable; 0 = unknown
 	Cause      error         // for the log only; may be nil
+	// SecondFactor is set with Unauthenticated if only the code of the second
+	// factor is missing or wrong.
+	SecondFactor bool
 }
 
 // New is a failure of kind k with a message for the person who asked.

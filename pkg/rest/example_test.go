@@ -47,11 +47,19 @@ var examples = map[string]example{
 	"POST /auth/password/": {body: fixedBody(map[string]any{
 		"current_password": heartlocktest.Password, "new_password": heartlocktest.Password,
 	}), endsSessions: true},
-	"GET /auth/sessions/":         {},
-	"DELETE /auth/sessions/{id}/": {id: ownSession},
-	"GET /auth/tokens/":           {},
-	"POST /auth/tokens/":          {body: fixedBody(map[string]any{"name": "laptop"})},
-	"DELETE /auth/tokens/{id}/":   {id: ownToken},
+	"POST /auth/password-reset/":         {body: fixedBody(map[string]any{"email": "viewer@example.com"})},
+	"POST /auth/password-reset/confirm/": {body: confirmedReset},
+	"GET /auth/second-factor/":           {},
+	"POST /auth/second-factor/":          {body: fixedBody(map[string]any{"password": heartlocktest.Password})},
+	// These change a factor that is there; the tests of the second factor have one.
+	"POST /auth/second-factor/confirm/":        {status: 409, body: withoutFactors(map[string]any{"code": "123456"})},
+	"POST /auth/second-factor/recovery-codes/": {status: 409, body: withoutFactors(map[string]any{"password": heartlocktest.Password})},
+	"POST /auth/second-factor/disable/":        {status: 409, body: withoutFactors(map[string]any{"password": heartlocktest.Password, "code": "123456"})},
+	"GET /auth/sessions/":                      {},
+	"DELETE /auth/sessions/{id}/":              {id: ownSession},
+	"GET /auth/tokens/":                        {},
+	"POST /auth/tokens/":                       {body: fixedBody(map[string]any{"name": "laptop"})},
+	"DELETE /auth/tokens/{id}/":                {id: ownToken},
 
 	"GET /auth/identities/": {},
 	"POST /auth/identities/": {status: 404, body: fixedBody(map[string]any{ // the server has no identity provider
@@ -60,6 +68,9 @@ var examples = map[string]example{
 	"DELETE /auth/identities/{id}/": {id: noIdentity, status: 404},
 
 	"GET /admin/status/": {},
+
+	"GET /admin/mail/":       {},
+	"POST /admin/mail/test/": {body: fixedBody(map[string]any{})},
 
 	"GET /admin/oidc/":       {},
 	"PUT /admin/oidc/":       {body: fixedBody(map[string]any{"scopes": "openid email"})},

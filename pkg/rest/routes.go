@@ -36,7 +36,7 @@ const (
 // Routes is the route table: every endpoint of the API.
 func Routes() []Route {
 	var table []Route
-	for _, part := range [][]Route{metaRoutes(), accountRoutes(), identityRoutes(), projectRoutes(), secretRoutes(), historyRoutes(), memberRoutes(), invitationRoutes(), tokenRoutes(), adminRoutes(), ssoAdminRoutes(), userRoutes()} {
+	for _, part := range [][]Route{metaRoutes(), accountRoutes(), proofRoutes(), identityRoutes(), projectRoutes(), secretRoutes(), historyRoutes(), memberRoutes(), invitationRoutes(), tokenRoutes(), adminRoutes(), mailRoutes(), ssoAdminRoutes(), userRoutes()} {
 		table = append(table, part...)
 	}
 	return table

@@ -46,7 +46,8 @@ func (s *Server) onboard(ctx context.Context, who vault.Principal, in api.Onboar
 		return api.OnboardResponse{}, errClosed
 	}
 	if needsSetupToken(now.Config) {
-		if err := checkSetupToken(now.Config, in.SetupToken); err != nil {
+		check := func() error { return checkSetupToken(now.Config, in.SetupToken) }
+		if err := now.Vault.Guard(ctx, who, vault.ActionOnboard, check); err != nil {
 			return api.OnboardResponse{}, err
 		}
 	}

@@ -109,7 +109,8 @@ func (i *Instance) open(ctx context.Context, migrate bool, entry vault.KeyEntry,
 	i.Vault, err = vault.New(ctx, vault.Options{
 		Store: i.Store, Recorder: i.recorder, Ring: ring, KeyEntry: entry,
 		SessionKeys: sessionKeys, AppURL: i.Config.AppURL, InviteExpiry: i.Config.InviteExpiry, SSOEnabled: i.sso.enabled, SSOKeys: ssoKeys,
-		Retention: vault.Retention{Versions: i.Config.History.Versions, Age: time.Duration(i.Config.History.Days) * 24 * time.Hour},
+		SecondFactor: vault.SecondFactorDemand(i.Config.SecondFactor),
+		Retention:    vault.Retention{Versions: i.Config.History.Versions, Age: time.Duration(i.Config.History.Days) * 24 * time.Hour},
 	})
 	if err != nil {
 		i.recorder.Close()

@@ -15,7 +15,8 @@ import (
 var errBadLogin = fault.New(fault.Unauthenticated, "Invalid email or password.")
 
 // Login signs a person in. Whatever is wrong, the error and the time it takes
-// are the same; the attempt is audited. After too many that were wrong, for the
+// are the same; the attempt is audited. Only who knows the password is told that
+// the account has a second factor, and that its code is missing or wrong. After too many that were wrong, for the
 // address or from the network, it is fault.TooManyRequests for a while. The
 // session token is new, and the session that p may have come with is ended, so
 // that nobody can be made to use a session that another knows.
@@ -30,8 +31,9 @@ func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (ap
 		return api.Account{}, api.Value{}, err
 	}
 	user, token, err := v.signIn(ctx, p, email, in)
-	wrong := errors.Is(err, fault.Unauthenticated)
-	if wrong {
+	refused := errors.Is(err, fault.Unauthenticated)
+	wrong := refused && !errors.Is(err, errCodeMissing)
+	if refused {
 		err = v.refuseLogin(ctx, p, email, err)
 	}
 	if err := t.finish(ctx, err, wrong); err != nil {
@@ -55,6 +57,9 @@ func (v *Vault) signIn(ctx context.Context, p Principal, email string, in api.Lo
 	var token api.Value
 	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) (err error) {
 		if user, err = stillHas(ctx, tx, user.ID, verified, errBadLogin); err != nil {
+			return err
+		}
+		if err := v.askForFactor(ctx, tx, p.Request, user, in.Code); err != nil {
 			return err
 		}
 		if renewed != verified {
@@ -111,14 +116,21 @@ func (v *Vault) checkLogin(ctx context.Context, email string, password api.Value
 	return user, nil
 }
 
+// notAnAddress stands in the audit trail for what may have been anything.
+const notAnAddress = "(not an address)"
+
 // refuseLogin audits a failed attempt under the address that was tried, if it
 // has the form of one: people type passwords into the wrong field.
 func (v *Vault) refuseLogin(ctx context.Context, p Principal, email string, refusal error) error {
 	if email == "" {
-		email = "(not an address)"
+		email = notAnAddress
 	}
 	anonymous := Principal{Request: p.Request}
-	if err := v.recordRead(ctx, anonymous, event{action: ActionLogin, outcome: outcomeRefused, target: email}); err != nil {
+	e := event{action: ActionLogin, outcome: outcomeRefused, target: email}
+	if f := fault.As(refusal); f.SecondFactor { // whoever it is knows the password
+		e.detail = map[string]string{"reason": "second_factor"}
+	}
+	if err := v.recordRead(ctx, anonymous, e); err != nil {
 		return err
 	}
 	return refusal
@@ -164,8 +176,9 @@ func (v *Vault) WhoAmI(ctx context.Context, p Principal) (api.Me, error) {
 	}
 	if !p.IsService() {
 		account := apiAccount(p.user)
-		me.Account = &account
-		return me, nil
+		has, err := v.store.HasSecondFactor(ctx, p.user.ID)
+		me.Account, me.SecondFactor, me.SecondFactorDue = &account, &has, p.lacksFactor
+		return me, err
 	}
 	project, err := v.store.ProjectFor(ctx, p.caller(), p.token.projectID)
 	if err != nil {

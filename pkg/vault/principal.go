@@ -29,6 +29,9 @@ type Principal struct {
 	session *store.Session // if by session
 	token   *credential    // if by personal or service token
 	local   bool
+	// lacksFactor: a person must set up a second factor before he may do anything
+	// else.
+	lacksFactor bool
 }
 
 // credential is the token that a principal came with.

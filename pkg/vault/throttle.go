@@ -55,6 +55,13 @@ func sessionSubject(userID string) subject {
 	return subject{name: "user:" + userID, rule: guesses(guessesOfAccount), ownedBySuccess: true}
 }
 
+// codeSubject counts the codes of a second factor that are tried from within a
+// session. It is counted apart, so that the right password, which goes with each,
+// does not forget them.
+func codeSubject(userID string) subject {
+	return subject{name: "code:" + userID, rule: guesses(guessesOfAccount), ownedBySuccess: true}
+}
+
 // networkSubject counts whatever is guessed from a network.
 func networkSubject(a netip.Addr) subject {
 	return subject{name: "network:" + networkName(a), rule: guesses(guessesOfNetwork)}
