@@ -67,7 +67,7 @@ func (c *cli) serve(ctx context.Context, o *serveOptions, log *slog.Logger) erro
 	s, err := server.New(server.Options{
 		Load:    func() (*config.Server, error) { return config.LoadServer(o.options(c, flags)) },
 		Stamp:   func() string { return config.Stamp(o.options(c, flags)) },
-		Migrate: !o.noMigrate, Log: log, Version: build.Version, Commit: build.Commit,
+		Migrate: !o.noMigrate, Log: log, Console: c.streams.Err, Version: build.Version, Commit: build.Commit,
 	})
 	if err != nil {
 		return err

@@ -60,8 +60,9 @@ type Server struct {
 	Dir         string // the data root
 	DatabaseURL string // as configured; empty: SQLite in Dir
 	Logs        *LogBuffer
-	NeedsSetup  bool   // as the server announced it
-	SetupToken  string // as the server announced it
+	Console     *LogBuffer // mail, while no mail server is configured
+	NeedsSetup  bool       // as the server announced it
+	SetupToken  string     // as the server announced it
 
 	tb      testing.TB
 	options ServerOptions
@@ -81,7 +82,7 @@ func StartServer(tb testing.TB, o ServerOptions) *Server {
 	if o.Dir == "" {
 		o.Dir = tb.TempDir()
 	}
-	s := &Server{Dir: o.Dir, DatabaseURL: o.DatabaseURL, Logs: new(LogBuffer), tb: tb, options: o}
+	s := &Server{Dir: o.Dir, DatabaseURL: o.DatabaseURL, Logs: new(LogBuffer), Console: new(LogBuffer), tb: tb, options: o}
 	s.client = &http.Client{
 		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -121,7 +122,7 @@ func (s *Server) start() {
 	s.tb.Helper()
 	handler := slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})
 	run, err := server.New(server.Options{
-		Load: s.Config, Stamp: s.stamp, Migrate: true, Log: slog.New(handler), Version: "1.2.3", Commit: "0123abc",
+		Load: s.Config, Stamp: s.stamp, Migrate: true, Log: slog.New(handler), Console: s.Console, Version: "1.2.3", Commit: "0123abc",
 	})
 	if err != nil {
 		s.tb.Fatal(err)

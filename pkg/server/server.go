@@ -11,6 +11,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -58,6 +59,8 @@ type Options struct {
 	// Migrate brings the schema up to date at the start.
 	Migrate bool
 	Log     *slog.Logger
+	// Console is where mail is written that goes to the console; nil: stderr.
+	Console io.Writer
 	Version string
 	Commit  string
 }
@@ -73,6 +76,7 @@ type Server struct {
 	reporter  *reporter
 	backups   *scheduler
 	follower  *follower
+	postman   *postman
 	sso       *ssoAdmin
 	soundness soundness
 	damage    chan error // what observe has found; ends the server
@@ -103,6 +107,7 @@ func New(o Options) (*Server, error) {
 	s.reporter = newReporter(s, stamp)
 	s.backups = &scheduler{server: s}
 	s.follower = &follower{server: s}
+	s.postman = newPostman(s)
 	s.sso = &ssoAdmin{follower: s.follower}
 	return s, nil
 }
@@ -131,16 +136,17 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, ready func(need
 		served <- err
 	}()
 	examined, err := s.start(ctx, ready)
-	var examining sync.WaitGroup
+	var beside sync.WaitGroup
 	if err == nil {
-		examining.Go(func() { s.examineDaily(ctx, examined) })
+		beside.Go(func() { s.examineDaily(ctx, examined) })
+		beside.Go(func() { s.postman.run(ctx) })
 		err = s.work(ctx)
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && fault.As(cause) == nil {
 			s.log.Info("stopping", "cause", cause.Error())
 		}
 	}
 	cancel(nil)
-	examining.Wait()
+	beside.Wait()
 	return errors.Join(err, s.stop(hs, served)) //nolint:contextcheck // ctx has ended; stopping has a time of its own
 }
 
@@ -197,6 +203,7 @@ func (s *Server) openPatiently(ctx context.Context) (*Instance, error) {
 
 // use puts an instance into service and retires the one before.
 func (s *Server) use(i *Instance) error {
+	i.Vault.UseMailer(newMailer(i.Config, s.options.Console), s.postman.wake)
 	next, err := s.assemble(i, i.Config)
 	if err != nil {
 		return err

@@ -24,6 +24,8 @@ const (
 	mailMemory = 30 * 24 * time.Hour
 	// claimMargin is what a claim lives longer than sending takes at most.
 	claimMargin = time.Minute
+	// lastMail is how long a mail that is being sent may go on when the server stops.
+	lastMail = 20 * time.Second
 	// noteTimeout bounds the noting of what has become of a mail.
 	noteTimeout = 30 * time.Second
 )
@@ -38,7 +40,7 @@ type Delivery struct {
 // DeliverMail sends the mails that are due, one after the other, over one
 // connection if that carries them. It ends when none is due, when the mail server
 // can not be used, which is the error, or when ctx ends; a mail that is being
-// sent then still gets the time that it has anyway.
+// sent then has a little more time.
 //
 // Any number of servers may do this at the same time: each mail is claimed by one
 // of them. One that dies between sending a mail and noting it leaves the mail to
@@ -47,6 +49,8 @@ type Delivery struct {
 func (v *Vault) DeliverMail(ctx context.Context) (Delivery, error) {
 	round := &deliveryRound{vault: v}
 	defer round.close()
+	sending, stop := lingering(ctx, lastMail)
+	defer stop()
 	for ctx.Err() == nil && v.Fingerprint() != "" {
 		due, err := v.store.IsMailDue(ctx, v.micros())
 		if err != nil || !due {
@@ -56,16 +60,32 @@ func (v *Vault) DeliverMail(ctx context.Context) (Delivery, error) {
 		if err != nil || claim == nil {
 			return round.done, err
 		}
-		if err := round.deliver(context.WithoutCancel(ctx), claim); err != nil {
+		if err := round.deliver(sending, claim); err != nil {
 			return round.done, err
 		}
 	}
 	return round.done, nil
 }
 
+// lingering is a context that ends some time after ctx.
+func lingering(ctx context.Context, longer time.Duration) (context.Context, context.CancelFunc) {
+	after, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	release := context.AfterFunc(ctx, func() {
+		select {
+		case <-after.Done():
+		case <-time.After(longer):
+			cancel()
+		}
+	})
+	return after, func() {
+		release()
+		cancel()
+	}
+}
+
 func (v *Vault) claimMail(ctx context.Context) (claim *store.QueuedMail, err error) {
 	now := v.now()
-	until := now.Add(v.mailer.Budget() + noteTimeout + claimMargin)
+	until := now.Add(v.mailer().Budget() + noteTimeout + claimMargin)
 	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) (err error) {
 		claim, err = tx.ClaimMail(ctx, store.MicrosOf(now), store.MicrosOf(until))
 		return err
@@ -99,7 +119,7 @@ func (r *deliveryRound) deliver(ctx context.Context, claim *store.QueuedMail) er
 		return r.giveUp(ctx, claim, err.Error())
 	}
 	if r.connection == nil {
-		if r.connection, err = r.vault.mailer.Open(ctx, nil); err != nil {
+		if r.connection, err = r.vault.mailer().Open(ctx, nil); err != nil {
 			return errors.Join(err, r.retry(ctx, claim, err))
 		}
 	}
@@ -127,7 +147,7 @@ func (v *Vault) letter(claim *store.QueuedMail) (mail.Letter, error) {
 	if expiring, ok := message.(mail.Expiring); ok && !v.now().Before(expiring.Expires()) {
 		return mail.Letter{}, fault.New(fault.Gone, "It was not sent in time: what it tells of ended at "+expiring.Expires().UTC().Format("2006-01-02 15:04 UTC")+".")
 	}
-	letter, err := v.mailer.Letter(claim.ID, claim.Recipient, *v.appURL.Load(), message)
+	letter, err := v.mailer().Letter(claim.ID, claim.Recipient, *v.appURL.Load(), message)
 	if err != nil {
 		return letter, fault.Wrap(fault.Internal, err, "It can not be put into words: a defect of Heartlock.")
 	}
@@ -175,7 +195,7 @@ func (r *deliveryRound) giveUp(ctx context.Context, claim *store.QueuedMail, why
 
 // noteMail ends a claim. One that was lost to another server is that server's.
 func (v *Vault) noteMail(ctx context.Context, note func(context.Context, store.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
 	defer cancel()
 	err := v.store.Write(ctx, note)
 	if errors.Is(err, fault.NotFound) {

@@ -13,9 +13,9 @@ func (v *Vault) MailStatus(ctx context.Context, p Principal) (api.MailStatus, er
 	if _, err := admit(p, ActionReadMail); err != nil {
 		return api.MailStatus{}, err
 	}
-	about := v.mailer.About()
+	about := v.mailer().About()
 	answer := api.MailStatus{
-		Backend: about.Backend, Server: about.Server, Security: about.TLS, User: about.User, From: v.mailer.From.String(),
+		Backend: about.Backend, Server: about.Server, Security: about.TLS, User: about.User, From: v.mailer().From.String(),
 	}
 	err := v.store.Snapshot(ctx, func(ctx context.Context, q store.Queries) error {
 		counts, err := q.CountMail(ctx)

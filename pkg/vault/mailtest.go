@@ -66,7 +66,7 @@ func (v *Vault) boundMailTests(ctx context.Context, tx store.Tx, p Principal) er
 func (v *Vault) tryMail(ctx context.Context, p Principal, to string) api.MailTest {
 	ctx, cancel := context.WithTimeout(ctx, mailTestTimeout)
 	defer cancel()
-	about := v.mailer.About()
+	about := v.mailer().About()
 	result := api.MailTest{To: to, Backend: about.Backend, Server: about.Server, Steps: []string{}}
 	tell := func(step string) { result.Steps = append(result.Steps, step) }
 	if err := v.sendTest(ctx, p, to, tell); err != nil {
@@ -86,11 +86,11 @@ func (v *Vault) tryMail(ctx context.Context, p Principal, to string) api.MailTes
 }
 
 func (v *Vault) sendTest(ctx context.Context, p Principal, to string, tell func(string)) error {
-	letter, err := v.mailer.Letter(newID(), to, *v.appURL.Load(), mail.Test{SentBy: p.user.Email, At: v.now().UTC()})
+	letter, err := v.mailer().Letter(newID(), to, *v.appURL.Load(), mail.Test{SentBy: p.user.Email, At: v.now().UTC()})
 	if err != nil {
 		return err
 	}
-	connection, err := v.mailer.Open(ctx, tell)
+	connection, err := v.mailer().Open(ctx, tell)
 	if err != nil {
 		return err
 	}
