@@ -12,6 +12,7 @@ import (
 
 // Why an invitation is not accepted.
 var (
+	errNoInvitation   = fault.New(fault.NotFound, "There is no such invitation: the link is incomplete, or a newer one was sent. Use the newest mail, or ask for a new invitation.")
 	errInvitationOver = fault.New(fault.Gone, "This invitation is not valid any more: it was used, revoked or sent again, or its time is over. Ask for a new one.")
 	errOtherAccount   = fault.New(fault.Forbidden, "This invitation is for another address than that of your account. Sign out, and open the link again; or ask for an invitation to your address.")
 	errSignInFirst    = fault.New(fault.Conflict, "There is an account with the invited address. Sign in with it, and open the link again.")
@@ -61,9 +62,13 @@ func stillMeant(view *store.InvitationView) bool {
 // looked for.
 func (v *Vault) invitationByToken(ctx context.Context, q store.Queries, token string) (*store.InvitationView, error) {
 	if len(token) != invitationTokenLength || strings.Trim(token, base62) != "" {
-		return nil, errNotFound
+		return nil, errNoInvitation
 	}
-	return q.InvitationByDigest(ctx, digestOf(token))
+	view, err := q.InvitationByDigest(ctx, digestOf(token))
+	if errors.Is(err, fault.NotFound) {
+		err = errNoInvitation
+	}
+	return view, err
 }
 
 // AcceptInvitation makes the caller a member, if the invitation is for the
