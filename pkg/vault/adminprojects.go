@@ -60,6 +60,9 @@ func (v *Vault) JoinProject(ctx context.Context, p Principal, ref string, in api
 		if err != nil {
 			return err
 		}
+		if err := v.revokeInvitationsTo(ctx, tx, p, project.ID, p.user.Email); err != nil {
+			return err
+		}
 		if err := v.tellOwners(ctx, tx, p, project, in.Role); err != nil {
 			return err
 		}

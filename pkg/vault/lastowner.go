@@ -50,5 +50,5 @@ func (v *Vault) keepOwnersWithout(ctx context.Context, tx store.Tx, userID strin
 	if more := len(orphans) - shown; more > 0 {
 		names += fmt.Sprintf(" and %d more", more)
 	}
-	return fault.Newf(fault.Conflict, "Nobody else with an active account owns %s. Make somebody else an owner there first, or delete what is not needed.", names)
+	return fault.Newf(fault.Conflict, "Nobody else with an active account owns %s. Make somebody else an owner there first, or delete what is not needed; an administrator can join a project as its owner.", names)
 }

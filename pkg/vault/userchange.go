@@ -110,6 +110,9 @@ func (v *Vault) switchOff(ctx context.Context, tx store.Tx, p Principal, user *s
 	if err := tx.DeletePasswordReset(ctx, user.ID); err != nil {
 		return nil, err
 	}
+	if err := v.revokeInvitationsBy(ctx, tx, p, "", user.ID, ""); err != nil {
+		return nil, err
+	}
 	personal, err := tx.CountTokens(ctx, user.ID, "")
 	if err != nil {
 		return nil, err
