@@ -41,6 +41,7 @@ func badSettings() map[string][]string {
 		"HEARTLOCK_HISTORY_VERSIONS":      {"-1", "1000001", "all", "2.5"},
 		"HEARTLOCK_REQUIRE_SECOND_FACTOR": {"yes", "all", "superuser", "none,everyone"},
 		"HEARTLOCK_HISTORY_DAYS":          {"-1", "36501", "30d", "never"},
+		"HEARTLOCK_AUDIT_DAYS":            {"-1", "36501", "30d", "never"},
 		"HEARTLOCK_BACKUP_INTERVAL":       {"59", "31536001", "24h", "daily"},
 		"HEARTLOCK_BACKUP_KEEP":           {"0", "1001", "all"},
 		"DB_CONN_MAX_AGE":                 {"-1", "6.5", "abc", "１０"},

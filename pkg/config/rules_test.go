@@ -23,6 +23,7 @@ func TestRefusedValues(t *testing.T) {
 		"HEARTLOCK_HISTORY_VERSIONS":      {"-1", "1000001", "all", "2.5"},
 		"HEARTLOCK_REQUIRE_SECOND_FACTOR": {"yes", "all", "superuser", "none,everyone"},
 		"HEARTLOCK_HISTORY_DAYS":          {"-1", "36501", "30d", "never"},
+		"HEARTLOCK_AUDIT_DAYS":            {"-1", "36501", "30d", "never"},
 		"HEARTLOCK_BACKUP_INTERVAL":       {"59", "31536001", "24h", "daily"},
 		"HEARTLOCK_BACKUP_KEEP":           {"0", "1001", "all"},
 		"HEARTLOCK_DISABLE_ONBOARDING":    {"t"},

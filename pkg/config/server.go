@@ -29,6 +29,7 @@ type Server struct {
 	EncryptionKey EncryptionKey
 	Backup        Backup
 	History       History
+	AuditDays     int    // how long an event of the audit trail is kept; 0: for ever
 	SecondFactor  string // whose account must have one: one of the constants
 	Security      Security
 	OIDC          OIDC

@@ -172,6 +172,11 @@ func databaseSettings() []Definition {
 			read: integer(0, 36_500, func(l *loader, n int) { l.server.History.Days = n }),
 		},
 		{
+			Name: "HEARTLOCK_AUDIT_DAYS", Kind: kindNumber, Default: "0",
+			Doc:  "How many days an event of the audit trail is kept; 0 keeps it for ever.",
+			read: integer(0, 36_500, func(l *loader, n int) { l.server.AuditDays = n }),
+		},
+		{
 			Name: "HEARTLOCK_BACKUP_DIR", Kind: "directory",
 			Doc:  "Where the server puts a backup of its own accord, encrypted to the encryption key, each time HEARTLOCK_BACKUP_INTERVAL has passed; unset, it makes none.",
 			read: readBackupDir, show: func(s *Server) string { return s.Backup.Dir },

@@ -110,6 +110,7 @@ func (i *Instance) open(ctx context.Context, migrate bool, entry vault.KeyEntry,
 		Store: i.Store, Recorder: i.recorder, Ring: ring, KeyEntry: entry,
 		SessionKeys: sessionKeys, AppURL: i.Config.AppURL, InviteExpiry: i.Config.InviteExpiry, SSOEnabled: i.sso.enabled, SSOKeys: ssoKeys,
 		SecondFactor: vault.SecondFactorDemand(i.Config.SecondFactor),
+		AuditAge:     time.Duration(i.Config.AuditDays) * 24 * time.Hour,
 		Retention:    vault.Retention{Versions: i.Config.History.Versions, Age: time.Duration(i.Config.History.Days) * 24 * time.Hour},
 	})
 	if err != nil {

@@ -8,42 +8,6 @@ import (
 	"time"
 )
 
-// AuditFilter narrows a look at the audit trail; zero fields do not narrow.
-type AuditFilter struct {
-	ProjectID string // empty: of the whole installation
-	ActorID   string // a user's or token's id
-	Action    string
-	From, To  *Micros // from inclusive, to exclusive
-	Before    int64   // only events older than the one with this id
-	Limit     int
-}
-
-// AuditEvents reads the audit trail, newest first.
-func (q Queries) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, error) {
-	var rows []AuditEvent
-	query := q.db.NewSelect().Model(&rows)
-	if f.ProjectID != "" {
-		query = query.Where("a.project_id = ?", f.ProjectID)
-	}
-	if f.ActorID != "" {
-		query = query.Where("a.actor_id = ?", f.ActorID)
-	}
-	if f.Action != "" {
-		query = query.Where("a.action = ?", f.Action)
-	}
-	if f.From != nil {
-		query = query.Where("a.at >= ?", *f.From)
-	}
-	if f.To != nil {
-		query = query.Where("a.at < ?", *f.To)
-	}
-	if f.Before > 0 {
-		query = query.Where("a.id < ?", f.Before)
-	}
-	err := query.OrderExpr("a.id DESC").Limit(int64(f.Limit)).Scan(ctx)
-	return rows, wrap(err)
-}
-
 // appendAudit writes events in a transaction of their own. On PostgreSQL that is
 // one statement if nobody else has appended since this store did, which saves
 // the way to the database and back to begin, to look and to end.

@@ -3,14 +3,9 @@ package vault
 import (
 	"context"
 	"maps"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 
-	"github.com/heartlock/heartlock/pkg/api"
-	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/store"
 )
 
@@ -116,88 +111,4 @@ func (v *Vault) record(ctx context.Context, tx store.Tx, p Principal, events ...
 // answered.
 func (v *Vault) recordRead(ctx context.Context, p Principal, e event) error {
 	return v.recorder.Record(ctx, v.auditRow(p, e))
-}
-
-// AuditQuery narrows a look at a project's audit trail; zero fields do not
-// narrow.
-type AuditQuery struct {
-	Actor    string // id of a user or token
-	Action   string
-	From, To *time.Time
-	Cursor   string
-	Limit    int
-}
-
-// Audit reads the audit trail of a project, newest first.
-func (v *Vault) Audit(ctx context.Context, p Principal, projectRef string, query AuditQuery) (api.Page[api.AuditEvent], error) {
-	var page api.Page[api.AuditEvent]
-	project, err := v.project(ctx, v.store.Queries, p, ActionReadAudit, projectRef)
-	if err != nil {
-		return page, err
-	}
-	before, limit, err := query.bounds()
-	if err != nil {
-		return page, err
-	}
-	rows, err := v.store.AuditEvents(ctx, store.AuditFilter{
-		ProjectID: project.ID, ActorID: query.Actor, Action: query.Action,
-		From: store.OptionalMicros(query.From), To: store.OptionalMicros(query.To),
-		Before: before, Limit: limit + 1,
-	})
-	if err != nil {
-		return page, err
-	}
-	if len(rows) > limit {
-		rows = rows[:limit]
-		cursor := strconv.FormatInt(rows[limit-1].ID, 10)
-		page.Next = &cursor
-	}
-	page.Results = make([]api.AuditEvent, len(rows))
-	for i := range rows {
-		page.Results[i] = apiAuditEvent(&rows[i])
-	}
-	return page, nil
-}
-
-func (q AuditQuery) bounds() (before int64, limit int, err error) {
-	if q.Actor != "" && !store.IsID(q.Actor) {
-		return 0, 0, fault.InvalidField("query.actor", "must be the id of a user or token")
-	}
-	if strings.Trim(q.Action, "abcdefghijklmnopqrstuvwxyz._") != "" {
-		return 0, 0, fault.InvalidField("query.action", "must be the name of an action, such as secret.read")
-	}
-	if q.Cursor != "" {
-		if before, err = strconv.ParseInt(q.Cursor, 10, 64); err != nil || before < 1 {
-			return 0, 0, badCursor()
-		}
-	}
-	limit, err = pageLimit(q.Limit)
-	return before, limit, err
-}
-
-func badCursor() error {
-	return fault.InvalidField("query.cursor", "must be the \"next\" of the page before")
-}
-
-// pageLimit checks the length of a page; 0 is the default.
-func pageLimit(limit int) (int, error) {
-	if limit == 0 {
-		return api.DefaultPageSize, nil
-	}
-	if limit < 1 || limit > api.MaxPageSize {
-		return 0, fault.InvalidField("query.limit", "must be from 1 to "+strconv.Itoa(api.MaxPageSize))
-	}
-	return limit, nil
-}
-
-func apiAuditEvent(row *store.AuditEvent) api.AuditEvent {
-	e := api.AuditEvent{
-		ID: strconv.FormatInt(row.ID, 10), At: row.At.Time(), Actor: apiActor(row.Actor),
-		Action: row.Action, Outcome: row.Outcome, Environment: row.EnvironmentName, Target: row.Target,
-		IP: row.IP, UserAgent: row.UserAgent, RequestID: row.RequestID, Credential: row.Credential,
-	}
-	if row.Detail != "" {
-		_ = json.Unmarshal([]byte(row.Detail), &e.Detail) // written by auditRow
-	}
-	return e
 }

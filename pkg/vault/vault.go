@@ -53,6 +53,8 @@ type Options struct {
 	SessionKeys [][]byte
 	// Retention says how long Maintain leaves former versions of secrets.
 	Retention Retention
+	// AuditAge is how long Maintain leaves events of the audit trail; 0: for ever.
+	AuditAge time.Duration
 	// AppURL is the server's public address, without a slash at its end; empty if
 	// it is not configured. Links are built from it.
 	AppURL string
@@ -83,6 +85,7 @@ type Vault struct {
 	ssoEnabled   func() bool
 	ssoKeys      [][]byte
 	retention    Retention
+	auditAge     time.Duration
 	post         atomic.Pointer[post]
 	now          func() time.Time
 	hasher       *hasher
@@ -95,7 +98,7 @@ type Vault struct {
 func New(ctx context.Context, o Options) (*Vault, error) {
 	v := &Vault{
 		store: o.Store, recorder: o.Recorder,
-		sessionKeys: o.SessionKeys, ssoEnabled: o.SSOEnabled, ssoKeys: o.SSOKeys, retention: o.Retention, now: o.Now, hasher: newHasher(),
+		sessionKeys: o.SessionKeys, ssoEnabled: o.SSOEnabled, ssoKeys: o.SSOKeys, retention: o.Retention, auditAge: o.AuditAge, now: o.Now, hasher: newHasher(),
 	}
 	v.ring.Store(o.Ring)
 	v.factorDemand = o.SecondFactor
@@ -149,11 +152,11 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 func timeOf(m *store.Micros) *time.Time { return store.OptionalTime(m) }
 
 // Maintain removes what has run out: sessions, remembered answers, mails that were
-// sent, and former versions of secrets by the rule of retention. It tells people
-// of tokens that expire soon. It is safe to run on any number
-// of servers at the same time.
+// sent, former versions of secrets by the rule of retention, and old events of the
+// audit trail. It tells people of tokens that expire soon. It is safe to run on any
+// number of servers at the same time.
 func (v *Vault) Maintain(ctx context.Context) error {
-	return errors.Join(v.removeExpired(ctx), v.pruneHistory(ctx), v.warnOfTokens(ctx))
+	return errors.Join(v.removeExpired(ctx), v.pruneHistory(ctx), v.pruneAudit(ctx), v.warnOfTokens(ctx))
 }
 
 func (v *Vault) removeExpired(ctx context.Context) error {
