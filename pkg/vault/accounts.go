@@ -21,7 +21,7 @@ var errBadLogin = fault.New(fault.Unauthenticated, "Invalid email or password.")
 // session token is new, and the session that p may have come with is ended, so
 // that nobody can be made to use a session that another knows.
 func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (api.Account, api.Value, error) {
-	email, problem := canonicalEmail(in.Email)
+	email, problem := typedEmail(in.Email)
 	subjects := []subject{networkSubject(p.Request.IP)}
 	if problem == "" {
 		subjects = append(subjects, accountSubject(email))

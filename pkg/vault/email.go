@@ -33,6 +33,12 @@ func canonicalEmail(address string) (canonical, problem string) {
 	return strings.ToLower(local) + "@" + domain, ""
 }
 
+// typedEmail is canonicalEmail for an address that is only looked up. Spaces around
+// it are no part of it, so that no spelling of one address is counted apart.
+func typedEmail(address string) (canonical, problem string) {
+	return canonicalEmail(strings.TrimSpace(address))
+}
+
 // validLocalPart accepts the dot-atom of RFC 5322, not its quoted form.
 func validLocalPart(local string) bool {
 	for _, atom := range strings.Split(local, ".") {

@@ -37,7 +37,7 @@ func (v *Vault) RequestPasswordReset(ctx context.Context, p Principal, in api.Pa
 	if err != nil {
 		return err
 	}
-	email, problem := canonicalEmail(in.Email)
+	email, problem := typedEmail(in.Email)
 	subjects := []subject{{name: "reset-network:" + networkName(p.Request.IP), rule: resetRule(resetsOfNetwork)}}
 	if problem == "" {
 		subjects = append(subjects, subject{name: "reset:" + email, rule: resetRule(resetsOfAddress)})
