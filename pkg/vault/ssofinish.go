@@ -27,35 +27,35 @@ type SSOIdentity struct {
 // faster: the first sign-ins of one person at the same time make one account.
 const ssoAttempts = 3
 
-// refusal is why somebody whom the provider knows is not signed in. The reason
+// ssoRefusal is why somebody whom the provider knows is not signed in. The reason
 // goes into the audit trail, the error to the person. The errors say nothing of an
 // account to someone who has not shown that its address is his.
-type refusal struct {
+type ssoRefusal struct {
 	reason string
 	err    *fault.Error
 }
 
 // Error implements error.
-func (r *refusal) Error() string { return r.err.Error() }
+func (r *ssoRefusal) Error() string { return r.err.Error() }
 
 // Unwrap implements errors.Unwrap.
-func (r *refusal) Unwrap() error { return r.err }
+func (r *ssoRefusal) Unwrap() error { return r.err }
 
-func refuse(reason, message string) *refusal {
-	return &refusal{reason: reason, err: fault.New(fault.Forbidden, message)}
+func refuseSSO(reason, message string) *ssoRefusal {
+	return &ssoRefusal{reason: reason, err: fault.New(fault.Forbidden, message)}
 }
 
 var (
-	errSSODeactivated = refuse("deactivated", "Your account is deactivated. Ask an administrator of this server.")
-	errSSOUnverified  = refuse("email_not_verified",
+	errSSODeactivated = refuseSSO("deactivated", "Your account is deactivated. Ask an administrator of this server.")
+	errSSOUnverified  = refuseSSO("email_not_verified",
 		"The identity provider does not confirm that your e-mail address is yours, so it can not open an account. Confirm it there; or sign in with your password and connect the two in your account.")
-	errSSONoAccount = refuse("unknown",
+	errSSONoAccount = refuseSSO("unknown",
 		"There is no account for you on this server. Ask an administrator, or the owner of a project for an invitation.")
-	errSSOProtected = refuse("protected",
+	errSSOProtected = refuseSSO("protected",
 		"Your account is protected: it can not be opened through its e-mail address. Sign in with your password and connect it with the identity provider in your account.")
-	errSSOTaken = refuse("other_identity",
+	errSSOTaken = refuseSSO("other_identity",
 		"The account with your e-mail address is connected with somebody else at the identity provider. Sign in with your password, or ask an administrator.")
-	errSSOOtherSession = refuse("other_session", "You are not signed in any more to the account that was to be connected. Sign in and start again.")
+	errSSOOtherSession = refuseSSO("other_session", "You are not signed in any more to the account that was to be connected. Sign in and start again.")
 )
 
 // FinishSSO signs in the person behind an identity and returns the token of his
@@ -237,7 +237,7 @@ func usableName(name string) string {
 
 // noteRefusal audits why somebody was not let in.
 func (v *Vault) noteRefusal(ctx context.Context, p Principal, who SSOIdentity, err error) error {
-	var refused *refusal
+	var refused *ssoRefusal
 	if !errors.As(err, &refused) {
 		return err
 	}
