@@ -28,7 +28,7 @@ type Me struct {
 	SecondFactor *bool `json:"second_factor,omitzero"` // of a person: signing in with the password asks for a code
 	// SecondFactorDue: the server lets this account do nothing else before it has
 	// set up a second factor.
-	SecondFactorDue bool              `json:"second_factor_due,omitempty"`
+	SecondFactorDue bool              `json:"second_factor_due,omitzero"`
 	ServiceToken    *ServiceTokenSelf `json:"service_token,omitzero"`
 }
 

@@ -16,7 +16,7 @@ type Problem struct {
 	RequestID string       `json:"request_id,omitempty"`
 	// SecondFactor: the password was right, and the code of the second factor is
 	// missing or wrong.
-	SecondFactor bool `json:"second_factor,omitempty"`
+	SecondFactor bool `json:"second_factor,omitzero"`
 }
 
 // FieldError is one thing wrong with a request.

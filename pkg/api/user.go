@@ -38,7 +38,7 @@ type CreateUser struct {
 	Email       string `json:"email"`
 	FirstName   string `json:"first_name,omitempty"`
 	LastName    string `json:"last_name,omitempty"`
-	IsSuperuser bool   `json:"is_superuser,omitempty"`
+	IsSuperuser bool   `json:"is_superuser,omitzero"`
 	Password    *Value `json:"password,omitzero"`
 }
 
