@@ -38,11 +38,13 @@ var (
 			return e.WriteToken(jsontext.String(v.Reveal()))
 		})),
 		json.FormatNilSliceAsNull(false),
+		json.Deterministic(true),
 	)
 )
 
-// Encode writes v as JSON, secret values included, followed by nothing. Text is
-// not escaped for HTML: bodies are served as application/json only.
+// Encode writes v as JSON, secret values included, followed by nothing. Equal
+// values give equal bytes: maps are in the order of their keys. Text is not
+// escaped for HTML: bodies are served as application/json only.
 func Encode(w io.Writer, v any) error { return json.MarshalWrite(w, v, encodeOptions) }
 
 // Decode reads exactly one JSON document into dst, strictly: names are matched

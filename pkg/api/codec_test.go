@@ -198,3 +198,26 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// Two answers with the same content must not be told apart, and a request that is
+// sent again must be known again.
+func TestEqualValuesAreEncodedAlike(t *testing.T) {
+	t.Parallel()
+	m := Member{Environments: map[string]EnvironmentAccess{}}
+	for _, slug := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		m.Environments[slug] = EnvironmentRead
+	}
+	var first strings.Builder
+	for range 20 {
+		var b strings.Builder
+		if err := Encode(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		if first.Len() == 0 {
+			first.WriteString(b.String())
+		}
+		if b.String() != first.String() {
+			t.Fatalf("%s\n%s", first.String(), b.String())
+		}
+	}
+}
