@@ -16,7 +16,7 @@ import (
 )
 
 // reporter keeps a running server up to date with the files that its settings come
-// from, as far as they can change while it runs, and tells the database that the server runs
+// from, as far as they can change while it runs, and tells the database that it runs
 // and which keys it holds. Only the server's work loop uses it.
 type reporter struct {
 	server *Server
@@ -43,7 +43,8 @@ func (r *reporter) look() string {
 }
 
 // watch takes over what can change while the server runs, the encryption keys among
-// it, when the settings files have changed. It reports at once, because a rotation may be waiting for it.
+// it, when the settings files have changed. It reports at once, because a rotation
+// may be waiting for it.
 func (r *reporter) watch(ctx context.Context) {
 	stamp := r.look()
 	if stamp == r.stamp {

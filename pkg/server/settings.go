@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -249,10 +248,16 @@ func (f *follower) change(ctx context.Context, who vault.Principal, action vault
 	return nil
 }
 
+// longestDetail bounds what the audit trail repeats of a value.
+const longestDetail = 300
+
 // auditDetail tells a change in the audit trail, by the names of the API.
 func auditDetail(changes map[string]string) map[string]string {
 	detail := map[string]string{}
-	for key, value := range maps.All(changes) {
+	for key, value := range changes {
+		if len(value) > longestDetail {
+			value = strings.ToValidUTF8(value[:longestDetail], "") + "…"
+		}
 		detail[strings.TrimPrefix(key, "oidc.")] = value
 	}
 	return detail

@@ -279,10 +279,10 @@ func trySSO(ctx context.Context, cfg *config.Server, origin string) api.SSOTest 
 
 // trialDetail says in the audit trail what was asked, and what of it did not work.
 func trialDetail(o config.OIDC, result api.SSOTest) map[string]string {
-	detail := map[string]string{
+	detail := auditDetail(map[string]string{
 		"client_id": o.ClientID, "authorization_endpoint": o.AuthorizationEndpoint,
 		"token_endpoint": o.TokenEndpoint, "userinfo_endpoint": o.UserinfoEndpoint,
-	}
+	})
 	var failed []string
 	for _, step := range result.Steps {
 		if !step.OK {
