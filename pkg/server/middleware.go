@@ -231,7 +231,7 @@ func (e *edge) logRequest(r *http.Request, c session.Connection, w *answerWriter
 		return
 	}
 	e.log.LogAttrs(r.Context(), level, "request",
-		slog.String("request_id", c.ID), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.String("request_id", c.ID), slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
 		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took), slog.String("ip", c.IP.String()))
 }
 
