@@ -161,6 +161,12 @@ func (r *Robot) submit(base *url.URL, form *html.Node) *http.Request {
 	return request
 }
 
+// SetCookie gives the robot a cookie of the server.
+func (r *Robot) SetCookie(name, value, path string) {
+	home, _ := url.Parse(r.Home(path))
+	r.Jar.SetCookies(home, []*http.Cookie{{Name: name, Value: value, Path: path}})
+}
+
 // Caller is someone who calls the API with the robot's cookies.
 func (r *Robot) Caller() *Caller {
 	home, _ := url.Parse(r.Home("/"))

@@ -22,6 +22,7 @@ import (
 
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
@@ -82,17 +83,15 @@ func run(in io.Reader, out io.Writer) error {
 }
 
 // accounts is the storage of the example with a client that names where a logout
-// may lead back to.
+// may lead back to, and that may be public.
 type accounts struct {
 	*storage.Storage
 	logout []string
+	public bool
 }
 
 func newAccounts(s settings) accounts {
 	client := storage.WebClient(s.ClientID, s.ClientSecret, s.RedirectURIs...)
-	if s.ClientSecret == "" {
-		client = storage.NativeClient(s.ClientID, s.RedirectURIs...)
-	}
 	known := users{}
 	for _, u := range s.Users {
 		known[u.Subject] = &storage.User{
@@ -100,7 +99,10 @@ func newAccounts(s settings) accounts {
 			FirstName: u.FirstName, LastName: u.LastName,
 		}
 	}
-	return accounts{storage.NewStorageWithClients(known, map[string]*storage.Client{s.ClientID: client}), s.LogoutURIs}
+	return accounts{
+		Storage: storage.NewStorageWithClients(known, map[string]*storage.Client{s.ClientID: client}),
+		logout:  s.LogoutURIs, public: s.ClientSecret == "",
+	}
 }
 
 // GetClientByClientID implements op.Storage.
@@ -109,12 +111,21 @@ func (a accounts) GetClientByClientID(ctx context.Context, id string) (op.Client
 	if err != nil {
 		return nil, err
 	}
-	return client{c, a.logout}, nil
+	return client{c, a.logout, a.public}, nil
 }
 
 type client struct {
 	op.Client
 	logout []string
+	public bool
+}
+
+// AuthMethod implements op.Client.
+func (c client) AuthMethod() oidc.AuthMethod {
+	if c.public {
+		return oidc.AuthMethodNone
+	}
+	return c.Client.AuthMethod()
 }
 
 // PostLogoutRedirectURIs implements op.Client.
