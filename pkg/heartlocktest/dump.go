@@ -14,8 +14,12 @@ import (
 )
 
 // volatile are the columns that change without a change of anybody's data: when
-// a credential was used last, and when a server has reported last.
-var volatile = []string{"last_used_at", "last_used_ip", "last_seen_at", "seen_at"}
+// a credential was used last, when a server has reported last, and how far a mail
+// has come that was queued before.
+var volatile = []string{
+	"last_used_at", "last_used_ip", "last_seen_at", "seen_at",
+	"mail_queue.sealed", "mail_queue.next_attempt_at", "mail_queue.attempts", "mail_queue.last_error", "mail_queue.sent_at", "mail_queue.given_up_at",
+}
 
 // Dump is every row of every table of the server's database as text, the audit
 // trail included.
@@ -131,7 +135,7 @@ func (s *Server) rowsOf(db *sql.DB, table string, except []string) (lines []stri
 		}
 		var line strings.Builder
 		for i, v := range values {
-			if slices.Contains(except, columns[i]) {
+			if slices.Contains(except, columns[i]) || slices.Contains(except, table+"."+columns[i]) {
 				continue
 			}
 			if b, ok := v.([]byte); ok {
