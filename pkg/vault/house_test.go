@@ -40,6 +40,8 @@ type place struct {
 
 	retention vault.Retention
 	keyEntry  vault.KeyEntry
+
+	factorDemand vault.SecondFactorDemand
 }
 
 // eachPlace runs test with an empty, migrated database on either engine.
@@ -101,7 +103,7 @@ func (p *place) vault(t *testing.T, r *keyring.Ring) (*vault.Vault, error) {
 	recorder := store.NewRecorder(p.store)
 	t.Cleanup(recorder.Close)
 	return vault.New(t.Context(), vault.Options{
-		Store: p.store, Recorder: recorder, Ring: r, SessionKeys: [][]byte{[]byte("a session key")}, Now: p.now, Retention: p.retention, KeyEntry: p.keyEntry,
+		Store: p.store, Recorder: recorder, Ring: r, SessionKeys: [][]byte{[]byte("a session key")}, Now: p.now, Retention: p.retention, KeyEntry: p.keyEntry, SecondFactor: p.factorDemand,
 	})
 }
 

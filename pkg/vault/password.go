@@ -159,7 +159,8 @@ func outdated(encoded string) bool {
 func checkPassword(password api.Value, email string) string {
 	text := password.Reveal()
 	lower := strings.ToLower(text)
-	local, _, _ := strings.Cut(strings.ToLower(email), "@")
+	email = strings.ToLower(email)
+	local, _, _ := strings.Cut(email, "@")
 	switch {
 	case !utf8.ValidString(text):
 		return "is not valid UTF-8"
@@ -169,7 +170,7 @@ func checkPassword(password api.Value, email string) string {
 		return fmt.Sprintf("must have at most %d bytes", maxPassword)
 	case strings.Trim(text, "0123456789") == "":
 		return "must not be all digits; add words or letters"
-	case len(local) >= 4 && strings.Contains(lower, local), strings.Contains(lower, "heartlock"):
+	case email != "" && strings.Contains(lower, email), len(local) >= 4 && strings.Contains(lower, local), strings.Contains(lower, "heartlock"):
 		return "must not contain your address or the word heartlock"
 	case isOneCharacter(lower):
 		return "must not be one character repeated"
