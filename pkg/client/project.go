@@ -105,25 +105,6 @@ func (c *Client) RevokeServiceToken(ctx context.Context, project, id string) err
 	return err
 }
 
-// AuditFilter narrows an audit trail; what is zero does not narrow.
-type AuditFilter struct {
-	Actor  string // an id or a name
-	Action string // "secret.read", …
-	From   time.Time
-	To     time.Time
-}
-
-// Audit lists what happened in a project, the newest first.
-func (c *Client) Audit(ctx context.Context, project string, f AuditFilter) iter.Seq2[api.AuditEvent, error] {
-	query := largestPages()
-	for name, text := range map[string]string{"actor": f.Actor, "action": f.Action, "from": timeText(f.From), "to": timeText(f.To)} {
-		if text != "" {
-			query.Set(name, text)
-		}
-	}
-	return pages[api.AuditEvent](ctx, c, query, "projects", project, "audit")
-}
-
 func timeText(t time.Time) string {
 	if t.IsZero() {
 		return ""

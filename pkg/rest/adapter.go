@@ -21,10 +21,19 @@ func (a *API) adapt(route Route) http.HandlerFunc {
 		c := &call{Context: r.Context(), api: a, w: w, r: r, status: route.Status}
 		out, err := a.handle(c, &route)
 		if err != nil {
+			a.recordRefusal(c, &route, err)
 			a.fail(w, r, err)
 			return
 		}
 		a.answer(c, out)
+	}
+}
+
+// recordRefusal has the audit trail say what a known caller was refused. If it
+// can not, he is refused all the same.
+func (a *API) recordRefusal(c *call, route *Route, err error) {
+	if failed := a.vault.RecordRefusal(c, c.who, route.Action, err); failed != nil {
+		a.log.WarnContext(c, "a refusal could not be recorded", "request_id", session.ConnectionOf(c).ID, "error", fault.Detail(failed))
 	}
 }
 

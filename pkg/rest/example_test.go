@@ -97,6 +97,7 @@ var examples = map[string]example{
 	"GET /projects/{project}/environments/":   {},
 	"POST /projects/{project}/environments/":  {body: fixedBody(map[string]any{"name": "Preview"})},
 	"GET /projects/{project}/audit/":          {},
+	"GET /admin/audit/":                       {},
 	"GET /projects/{project}/members/":        {},
 	"PATCH " + member:                         {id: formerMember, body: fixedBody(map[string]any{"role": "member"})},
 	"DELETE " + member:                        {id: formerMember},

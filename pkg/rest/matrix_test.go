@@ -107,7 +107,7 @@ func TestRoleMatrix(t *testing.T) {
 func (w *world) try(r rest.Route, caller, environment string) {
 	w.t.Helper()
 	path, body := w.request(r, caller, environment)
-	before := w.s.State()
+	before, refusals := w.s.State(), w.refusals("")
 	answer := w.callers[caller].Call(r.Method, path, body)
 	want := expected(w.t, r, caller, environment)
 	if answer.Status != want {
@@ -116,6 +116,13 @@ func (w *world) try(r rest.Route, caller, environment string) {
 	if answer.Status >= 400 {
 		answer.WantProblem(answer.Status)
 	}
+	recorded := 0
+	if answer.Status == 403 {
+		recorded = 1
+	}
+	if n := w.refusals("") - refusals; n != recorded {
+		w.t.Errorf("%s (%s) as %s answered %d, and %d refusals were recorded", name(r), environment, caller, answer.Status, n)
+	}
 	if answer.Status >= 400 || r.Method == "GET" {
 		if diff := cmp.Diff(before, w.s.State()); diff != "" {
 			w.t.Errorf("%s as %s answered %d and changed the database:\n%s", name(r), caller, answer.Status, diff)
@@ -123,6 +130,12 @@ func (w *world) try(r rest.Route, caller, environment string) {
 		return
 	}
 	w.restoreAfter(r, caller)
+}
+
+// refusals counts those in the audit trail that meet a condition.
+func (w *world) refusals(condition string) int {
+	w.t.Helper()
+	return w.s.Count("audit_events", "outcome = 'refused'"+condition)
 }
 
 // restore gives the caller the credentials back that his request has ended.

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
@@ -36,7 +35,7 @@ const (
 // Routes is the route table: every endpoint of the API.
 func Routes() []Route {
 	var table []Route
-	for _, part := range [][]Route{metaRoutes(), accountRoutes(), proofRoutes(), identityRoutes(), projectRoutes(), secretRoutes(), historyRoutes(), memberRoutes(), invitationRoutes(), tokenRoutes(), adminRoutes(), mailRoutes(), ssoAdminRoutes(), userRoutes()} {
+	for _, part := range [][]Route{metaRoutes(), accountRoutes(), proofRoutes(), identityRoutes(), projectRoutes(), secretRoutes(), historyRoutes(), memberRoutes(), invitationRoutes(), tokenRoutes(), auditRoutes(), adminRoutes(), mailRoutes(), ssoAdminRoutes(), userRoutes()} {
 		table = append(table, part...)
 	}
 	return table
@@ -78,7 +77,6 @@ func projectRoutes() []Route {
 		define(get, environment, vault.ActionReadEnvironment, ok, "One environment.", readEnvironment),
 		define(patch, environment, vault.ActionUpdateEnvironment, ok, "Change an environment's name, slug, position or protection.", updateEnvironment),
 		define(remove, environment, vault.ActionDeleteEnvironment, noContent, "Delete an environment with its secrets.", deleteEnvironment),
-		define(get, project+"audit/", vault.ActionReadAudit, ok, "The audit trail of a project, newest first.", readAudit),
 	}
 }
 
@@ -395,18 +393,4 @@ func revokeToken(c *call, in struct {
 },
 ) (empty, error) {
 	return empty{}, c.api.vault.RevokeServiceToken(c, c.who, in.Project, in.ID)
-}
-
-func readAudit(c *call, in struct {
-	projectRef
-	page
-	Actor  string     `query:"actor" doc:"Id of a user or token."`
-	Action string     `query:"action" doc:"Such as secret.read."`
-	From   *time.Time `query:"from" doc:"Not before this time."`
-	To     *time.Time `query:"to" doc:"Before this time."`
-},
-) (api.Page[api.AuditEvent], error) {
-	return c.api.vault.Audit(c, c.who, in.Project, vault.AuditQuery{
-		Actor: in.Actor, Action: in.Action, From: in.From, To: in.To, Cursor: in.Cursor, Limit: in.Limit,
-	})
 }

@@ -29,7 +29,7 @@ func (v *Vault) environment(ctx context.Context, q store.Queries, p Principal, a
 	if err != nil {
 		return nil, err
 	}
-	return view, authorize(p, a, rule, api.Role(view.Role), view.IsProtected)
+	return view, refusedIn(authorize(p, a, rule, api.Role(view.Role), view.IsProtected), view.ProjectID, view.Slug, view.Slug)
 }
 
 // secret finds a secret of an environment with one query, under the rules of
@@ -47,7 +47,7 @@ func (v *Vault) secret(ctx context.Context, p Principal, a Action, ref SecretRef
 		return nil, nil, err
 	}
 	if err := authorize(p, a, rule, api.Role(view.Role), view.IsProtected); err != nil {
-		return nil, nil, err
+		return nil, nil, refusedIn(err, view.ProjectID, view.Slug, ref.Key)
 	}
 	if row == nil {
 		return nil, nil, errNotFound
@@ -102,7 +102,7 @@ func (v *Vault) CreateEnvironment(ctx context.Context, p Principal, projectRef s
 		}
 		if in.Protected {
 			if err := authorize(p, ActionUpdateEnvironment, policy[ActionUpdateEnvironment], api.Role(project.Role), true); err != nil {
-				return err
+				return refusedIn(err, project.ID, slug, slug)
 			}
 		}
 		request := struct {
@@ -152,7 +152,7 @@ func (v *Vault) UpdateEnvironment(ctx context.Context, p Principal, ref Environm
 		assign(&row.IsProtected, in.Protected)
 		if row.IsProtected {
 			if err := authorize(p, ActionUpdateEnvironment, policy[ActionUpdateEnvironment], api.Role(view.Role), true); err != nil {
-				return err
+				return refusedIn(err, view.ProjectID, former.Slug, former.Slug)
 			}
 		}
 		if err := checkNameAndSlug(row.Name, row.Slug); err != nil {

@@ -128,7 +128,7 @@ func (v *Vault) DeletedSecrets(ctx context.Context, p Principal, ref Environment
 func (v *Vault) secretWithHistory(ctx context.Context, p Principal, a Action, ref SecretRef) (*store.EnvironmentView, *store.Secret, error) {
 	view, err := v.environment(ctx, v.store.Queries, p, a, ref.EnvironmentRef)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, refusedOn(err, ref.Key)
 	}
 	found, err := v.lastWithKey(ctx, v.store.Queries, view, ref.Key)
 	return view, found, err
@@ -241,7 +241,7 @@ func (v *Vault) RollBack(ctx context.Context, p Principal, ref SecretRef, in api
 	err := v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		view, err := v.environment(ctx, tx.Queries, p, ActionWriteSecret, ref.EnvironmentRef)
 		if err != nil {
-			return err
+			return refusedOn(err, ref.Key)
 		}
 		newest, err := v.lastWithKey(ctx, tx.Queries, view, ref.Key)
 		if err != nil {

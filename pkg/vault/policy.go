@@ -305,7 +305,7 @@ func admit(p Principal, a Action) (Rule, error) {
 	case !ok:
 		return rule, errNotDocumented
 	case rule.NoToken && p.token != nil:
-		return rule, errSessionOnly
+		return rule, refuseAction(a, errSessionOnly)
 	case rule.Open:
 		return rule, nil
 	case rule.LocalOnly:
@@ -316,13 +316,13 @@ func admit(p Principal, a Action) (Rule, error) {
 	case p.IsAnonymous():
 		return rule, errSignIn
 	case p.IsService() && rule.Token == "":
-		return rule, errServiceToken
+		return rule, refuseAction(a, errServiceToken)
 	case rule.Superuser && (p.user == nil || !p.user.IsSuperuser):
-		return rule, errSuperuser
+		return rule, refuseAction(a, errSuperuser)
 	case p.lacksFactor && !rule.WithoutFactor:
-		return rule, errNeedsFactor
+		return rule, refuseAction(a, errNeedsFactor)
 	case rule.SessionOnly && p.session == nil:
-		return rule, errSessionOnly
+		return rule, refuseAction(a, errSessionOnly)
 	}
 	return rule, nil
 }
@@ -334,7 +334,7 @@ func authorize(p Principal, a Action, rule Rule, role api.Role, protected bool) 
 		if p.token.access.AtLeast(rule.Token) {
 			return nil
 		}
-		return fault.New(fault.Forbidden, "This service token may only read secrets.")
+		return refuseAction(a, fault.New(fault.Forbidden, "This service token may only read secrets."))
 	}
 	need := rule.Role
 	if protected && rule.ProtectedRole != "" {
@@ -347,7 +347,7 @@ func authorize(p Principal, a Action, rule Rule, role api.Role, protected bool) 
 	if need != rule.Role {
 		where = " in a protected environment"
 	}
-	return fault.New(fault.Forbidden, fmt.Sprintf("Your role here is %s; %s%s needs %s.", role, a, where, need))
+	return refuseAction(a, fault.New(fault.Forbidden, fmt.Sprintf("Your role here is %s; %s%s needs %s.", role, a, where, need)))
 }
 
 // Admit decides what can be decided without looking at any object: whether this

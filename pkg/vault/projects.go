@@ -24,7 +24,7 @@ func (v *Vault) project(ctx context.Context, q store.Queries, p Principal, a Act
 	if err != nil {
 		return nil, err
 	}
-	return view, authorize(p, a, rule, api.Role(view.Role), false)
+	return view, refusedIn(authorize(p, a, rule, api.Role(view.Role), false), view.ID, "", view.Slug)
 }
 
 // validRef reports whether text can name a project or environment at all.

@@ -85,7 +85,7 @@ func (v *Vault) editOne(ctx context.Context, p Principal, a Action, ref SecretRe
 	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		view, err := v.environment(ctx, tx.Queries, p, a, ref.EnvironmentRef)
 		if err != nil {
-			return err
+			return refusedOn(err, ref.Key)
 		}
 		if problem := checkEdit(e, "path.key", "body.value", "body.comment"); problem != nil {
 			return problem
