@@ -52,7 +52,7 @@ func (v *Vault) boundMailTests(ctx context.Context, tx store.Tx, p Principal) er
 	if err := tx.LockIdempotencyKey(ctx, p.user.ID, string(ActionTestMail)); err != nil { // one is counted after the other
 		return err
 	}
-	since := store.MicrosOf(v.now().Add(-mailTestsWithin))
+	since := store.MicrosOf(v.now().Add(-mailTestsWithin)) + 1 // exactly an hour is enough
 	rows, err := tx.AuditEvents(ctx, store.AuditFilter{ActorID: p.user.ID, Action: string(ActionTestMail), From: &since, Limit: mostMailTests})
 	if err != nil || len(rows) < mostMailTests {
 		return err
