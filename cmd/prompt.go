@@ -109,8 +109,24 @@ func readValue(ctx context.Context, r io.Reader, source string) (api.Value, erro
 // confirm makes sure that the person means to destroy what. The name has to be
 // given a second time: by the flag, or typed at a terminal.
 func (c *cli) confirm(ctx context.Context, what, name, given string) error {
+	return c.confirmWith(ctx, confirmation{
+		warning: fmt.Sprintf("This deletes %s and everything in it, for ever.", safeText(what)),
+		undone:  "Nothing was deleted",
+		how:     fmt.Sprintf("To delete %s and everything in it", what),
+	}, name, given)
+}
+
+// confirmation is what a person is told of something that he has to confirm.
+type confirmation struct {
+	warning string // a sentence, at a terminal
+	undone  string // what did not happen without it: "Nothing was deleted"
+	how     string // "To delete it", to go on with how that is confirmed
+}
+
+// confirmWith is confirm for what is no deletion.
+func (c *cli) confirmWith(ctx context.Context, w confirmation, name, given string) error {
 	if given == "" && isTerminal(c.streams.In) {
-		typed, err := c.ask(ctx, fmt.Sprintf("This deletes %s and everything in it, for ever.\nType %s to go on: ", safeText(what), safeText(name)))
+		typed, err := c.ask(ctx, fmt.Sprintf("%s\nType %s to go on: ", w.warning, safeText(name)))
 		if err != nil {
 			return err
 		}
@@ -120,8 +136,8 @@ func (c *cli) confirm(ctx context.Context, what, name, given string) error {
 	case name:
 		return nil
 	case "":
-		return fault.Newf(fault.Usage, "Nothing was deleted. To delete %s and everything in it, add --confirm %s.", what, name)
+		return fault.Newf(fault.Usage, "%s. %s, add --confirm %s.", w.undone, w.how, name)
 	default:
-		return fault.Newf(fault.Usage, "Nothing was deleted: the name that confirms it is not %s.", name)
+		return fault.Newf(fault.Usage, "%s: the name that confirms it is not %s.", w.undone, name)
 	}
 }

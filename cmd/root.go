@@ -42,6 +42,7 @@ func secretsCommands() []func(*cli) *cobra.Command {
 		newWhoamiCommand,
 		newProjectsCommand,
 		newEnvironmentsCommand,
+		newMembersCommand,
 		newInvitationsCommand,
 		newTokensCommand,
 		newSecretsCommand,

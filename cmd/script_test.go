@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 //
 //	server               set a server up and start it; see startScriptServer
 //	serve [FLAG…]        start a server in the working directory; see scriptServe
+//	signin NAME EMAIL    set a variable to a new token of a person; see scriptSignIn
 //	fails CODE program … the program must end with exactly this exit code
 //	capture NAME [REGEX] set a variable to the last standard output, or to the
 //	                     first group of REGEX in it
@@ -76,6 +77,7 @@ func scripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) tes
 			}
 			scriptServe(t, ts, args)
 		},
+		"signin": scriptSignIn,
 		"server": func(ts *testscript.TestScript, neg bool, args []string) {
 			if neg || len(args) > 0 {
 				ts.Fatalf("usage: server")
