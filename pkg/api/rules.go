@@ -72,15 +72,40 @@ func isKeyByte(c byte) bool {
 func isSlugByte(c byte) bool { return isLower(c) || isDigit(c) || c == '-' }
 
 // CheckName returns what is wrong with the name of a project, environment,
-// token or person, or "".
+// token or person, or "". A name that nobody sees, or that looks like another
+// because of what nobody sees in it, is none.
 func CheckName(name string) string {
 	switch {
-	case strings.TrimSpace(name) == "":
+	case strings.TrimFunc(name, isBlank) == "":
 		return "must not be empty"
 	case utf8.RuneCountInString(name) > MaxNameLength:
 		return fmt.Sprintf("must have at most %d characters", MaxNameLength)
 	}
+	if strings.ContainsFunc(name, isInvisible) {
+		return "must not hold invisible characters"
+	}
 	return checkPrintable(name, false)
+}
+
+// isBlank reports whether a character alone makes no name.
+func isBlank(r rune) bool {
+	return unicode.IsSpace(r) || isJoiner(r) || r == 0x2800 || r == 0x3164 || r == 0xFFA0 || r == 0x115F || r == 0x1160
+}
+
+// isJoiner reports whether a character joins or parts its neighbours. Persian and
+// many emojis need them.
+func isJoiner(r rune) bool { return r == 0x200C || r == 0x200D }
+
+// isInvisible finds the format characters of Unicode, which are not seen, but for
+// those that change the look of their neighbours, and those of text direction,
+// which checkPrintable names.
+func isInvisible(r rune) bool {
+	return unicode.Is(unicode.Cf, r) && !isJoiner(r) && !isDirection(r)
+}
+
+// isDirection reports whether a character changes the direction of the text.
+func isDirection(r rune) bool {
+	return r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0x200E || r == 0x200F || r == 0x061C
 }
 
 // CheckText returns what is wrong with a comment or description, or "". Line
@@ -102,7 +127,7 @@ func checkPrintable(text string, multiline bool) string {
 		if multiline && (r == '\n' || r == '\t' || r == '\r') {
 			continue
 		}
-		if unicode.IsControl(r) || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0x2028 || r == 0x2029 {
+		if unicode.IsControl(r) || isDirection(r) || r == 0x2028 || r == 0x2029 {
 			return "must not hold control characters or text-direction marks"
 		}
 	}

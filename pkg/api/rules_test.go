@@ -15,7 +15,7 @@ func TestRules(t *testing.T) {
 	}{
 		{"key", CheckKey, []string{"A", "_", "a1_B", strings.Repeat("K", 255)}, []string{"", "1A", "A-B", "A.B", "A B", "É", "A\n", strings.Repeat("K", 256)}},
 		{"slug", CheckSlug, []string{"a", "a-b", "0", long[:63]}, []string{"", "-a", "a-", "A", "a_b", "a b", "a/b", "..", long}},
-		{"name", CheckName, []string{"a", "Zoë & Co. <x>", strings.Repeat("é", 100)}, []string{"", "  ", "a\r\nBcc: x", "a\x1b[31m", "a\u202eb", "\xff", strings.Repeat("é", 101)}},
+		{"name", CheckName, []string{"a", "Zoë & Co. <x>", strings.Repeat("é", 100), "می\u200cخواهم", "👩\u200d💻"}, []string{"", "  ", "\u200d", "\u3164", "a\u200bb", "a\ufeffb", "a\u200eb", "a\u061cb", "a\u00adb", "a\U000E0041b", "a\r\nBcc: x", "a\x1b[31m", "a\u202eb", "\xff", strings.Repeat("é", 101)}},
 		{"text", CheckText, []string{"", "two\nlines\t"}, []string{"\x00", "\x1b]0;x\x07", strings.Repeat("a", 1001)}},
 		{"value", func(s string) string { return CheckValue(NewValue(s)) }, []string{"", "\r\n", strings.Repeat("v", 64<<10)}, []string{"a\x00b", "a\xff", strings.Repeat("v", 64<<10+1)}},
 	} {

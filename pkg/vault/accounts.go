@@ -204,15 +204,8 @@ func (v *Vault) UpdateProfile(ctx context.Context, p Principal, in api.UpdateMe)
 	if _, err := admit(p, ActionUpdateProfile); err != nil {
 		return me, err
 	}
-	for _, f := range []struct {
-		location string
-		text     *string
-	}{{"body.first_name", in.FirstName}, {"body.last_name", in.LastName}} {
-		if f.text != nil && *f.text != "" {
-			if problem := api.CheckName(*f.text); problem != "" {
-				return me, fault.InvalidField(f.location, problem)
-			}
-		}
+	if err := checkPersonNames(in.FirstName, in.LastName); err != nil {
+		return me, err
 	}
 	var account api.Account
 	err := v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {

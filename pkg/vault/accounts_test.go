@@ -209,3 +209,19 @@ func TestAFirstRunThatCanNotBeSavedStaysOpen(t *testing.T) {
 		}
 	})
 }
+
+func TestNamesAreStoredInOneForm(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		me := must(h.UpdateProfile(t.Context(), h.ann, api.UpdateMe{FirstName: new(" Zoe\u0308\t"), LastName: new("  ")}))
+		equal(t, "first name", me.FirstName, "Zo\u00eb")
+		equal(t, "last name", me.LastName, "")
+		_, err := h.UpdateProfile(t.Context(), h.ann, api.UpdateMe{FirstName: new("Ann\u202egnp")})
+		isKind(t, "one that runs backwards", err, fault.Invalid)
+		made := must(h.CreateProject(t.Context(), h.ann, api.CreateProject{Name: " Cafe\u0301 "}))
+		equal(t, "project", made.Name, "Caf\u00e9")
+		ref := vault.EnvironmentRef{Project: made.Slug, Environment: "staging"}
+		equal(t, "environment", must(h.UpdateEnvironment(t.Context(), h.ann, ref, api.UpdateEnvironment{Name: new(" A\u030a")})).Name, "\u00c5")
+		equal(t, "token", must(h.CreateOwnToken(t.Context(), h.ann, api.CreatePersonalToken{Name: " my\u00a0laptop "})).Name, "my\u00a0laptop")
+	})
+}

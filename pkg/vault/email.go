@@ -7,7 +7,10 @@ import (
 	"golang.org/x/net/idna"
 )
 
-const maxEmail = 254
+const (
+	maxEmail = 254
+	maxLabel = 63 // of a domain: RFC 1035
+)
 
 // canonicalEmail gives the one spelling under which an address is stored and
 // looked up: lower case, the domain in its ASCII form. What is wrong with the
@@ -30,7 +33,11 @@ func canonicalEmail(address string) (canonical, problem string) {
 	if !ok {
 		return "", wrong
 	}
-	return strings.ToLower(local) + "@" + domain, ""
+	canonical = strings.ToLower(local) + "@" + domain
+	if len(canonical) > maxEmail { // the ASCII form of a domain is longer
+		return "", "is too long for an e-mail address"
+	}
+	return canonical, ""
 }
 
 // typedEmail is canonicalEmail for an address that is only looked up. Spaces around
@@ -74,6 +81,11 @@ func canonicalDomain(domain string) (string, bool) {
 	ascii, err := idna.Lookup.ToASCII(domain)
 	if err != nil || ascii == "" || strings.HasSuffix(ascii, ".") || strings.Contains(ascii, "..") {
 		return "", false
+	}
+	for label := range strings.SplitSeq(ascii, ".") {
+		if len(label) > maxLabel {
+			return "", false
+		}
 	}
 	return strings.ToLower(ascii), true
 }

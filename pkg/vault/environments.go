@@ -91,6 +91,7 @@ func (v *Vault) Environment(ctx context.Context, p Principal, ref EnvironmentRef
 // CreateEnvironment makes an environment after the existing ones. To make a
 // protected one takes the role that changing one would.
 func (v *Vault) CreateEnvironment(ctx context.Context, p Principal, projectRef string, in api.CreateEnvironment) (answer api.Environment, err error) {
+	cleanNames(&in.Name)
 	slug, err := nameAndSlug(in.Name, in.Slug)
 	if err != nil {
 		return answer, err
@@ -140,6 +141,7 @@ func (v *Vault) newEnvironment(ctx context.Context, tx store.Tx, p Principal, pr
 // UpdateEnvironment changes an environment's name, slug, position or
 // protection. To protect one takes the role that unprotecting it would.
 func (v *Vault) UpdateEnvironment(ctx context.Context, p Principal, ref EnvironmentRef, in api.UpdateEnvironment) (answer api.Environment, err error) {
+	cleanNames(in.Name)
 	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		view, err := v.environment(ctx, tx.Queries, p, ActionUpdateEnvironment, ref)
 		if err != nil {

@@ -174,6 +174,7 @@ func (v *Vault) newUser(ctx context.Context, in api.NewAdmin) (*store.User, erro
 	if problem := checkPassword(in.Password, email); problem != "" {
 		return nil, fault.InvalidField("body.admin.password", problem)
 	}
+	cleanNames(&in.FirstName, &in.LastName)
 	for _, name := range []string{in.FirstName, in.LastName} {
 		if problem := api.CheckName(name); name != "" && problem != "" {
 			return nil, fault.InvalidField("body.admin", "a name "+problem)

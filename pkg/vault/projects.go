@@ -72,6 +72,7 @@ func (v *Vault) CreateProject(ctx context.Context, p Principal, in api.CreatePro
 	if _, err := admit(p, ActionCreateProject); err != nil {
 		return answer, err
 	}
+	cleanNames(&in.Name)
 	slug, err := nameAndSlug(in.Name, in.Slug)
 	if err != nil {
 		return answer, err
@@ -114,6 +115,7 @@ func firstEnvironments(projectID string, now store.Micros) []store.Environment {
 
 // UpdateProject changes a project's name, slug or description.
 func (v *Vault) UpdateProject(ctx context.Context, p Principal, ref string, in api.UpdateProject) (answer api.Project, err error) {
+	cleanNames(in.Name)
 	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		view, err := v.project(ctx, tx.Queries, p, ActionUpdateProject, ref)
 		if err != nil {

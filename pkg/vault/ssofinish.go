@@ -229,6 +229,7 @@ func (v *Vault) addIdentity(ctx context.Context, tx store.Tx, actor Principal, u
 // usableName is a name as the provider tells it, if it is one that an account can
 // have.
 func usableName(name string) string {
+	cleanNames(&name)
 	if api.CheckName(name) != "" {
 		return ""
 	}

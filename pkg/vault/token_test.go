@@ -177,6 +177,7 @@ func TestCanonicalAddresses(t *testing.T) {
 		"ann@[192.0.2.1", "ann@[192.0.2]", "ann@[fe80::1%eth0]", "ann@example.com,bob@example.com", "ann<x@example.com>",
 		"ann@example.com\u202e", "\u212a@example.com", "a\u017fk@example.com", "ann@exa\u0000mple.com",
 		strings.Repeat("a", 65) + "@example.com", "ann@" + strings.Repeat("a", 250) + ".com",
+		"ann@" + strings.Repeat("a", 64) + ".com", "ann@" + strings.Repeat("ü.", 40) + strings.Repeat("aaaaaaaaaaaa.", 10) + "com",
 	} {
 		if got, problem := canonicalEmail(address); problem == "" {
 			t.Errorf("%q is taken as %q", address, got)

@@ -41,6 +41,7 @@ func (v *Vault) CreateOwnToken(ctx context.Context, p Principal, in api.CreatePe
 }
 
 func (v *Vault) createPersonalToken(ctx context.Context, p Principal, userID string, in api.CreatePersonalToken) (answer api.PersonalToken, err error) {
+	cleanNames(&in.Name)
 	if err := v.checkNewToken(in.Name, in.ExpiresAt); err != nil {
 		return answer, err
 	}
@@ -92,6 +93,7 @@ func (v *Vault) ServiceTokens(ctx context.Context, p Principal, projectRef strin
 // CreateServiceToken makes a service token for some environments of a project.
 // Its text is in this answer only.
 func (v *Vault) CreateServiceToken(ctx context.Context, p Principal, projectRef string, in api.CreateServiceToken) (answer api.ServiceToken, err error) {
+	cleanNames(&in.Name)
 	if err := v.checkNewServiceToken(in); err != nil {
 		return answer, err
 	}

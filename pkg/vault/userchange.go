@@ -39,9 +39,10 @@ func (v *Vault) UpdateUser(ctx context.Context, p Principal, id string, in api.U
 	return answer, err
 }
 
-// checkPersonNames checks the names of a person that are given; they may be
-// empty.
+// checkPersonNames checks the names of a person that are given, and gives them
+// their form; they may be empty.
 func checkPersonNames(first, last *string) error {
+	cleanNames(first, last)
 	for _, f := range []struct {
 		location string
 		text     *string
