@@ -29,16 +29,23 @@ func (f *momentFlags) read(cmd *cobra.Command) (revision *int64, at *time.Time, 
 			return nil, nil, wrongUse(cmd, "--revision must be a whole number from 0.")
 		}
 		return &n, nil, nil
-	case f.at == "":
-		return nil, nil, nil
 	}
-	if ago, err := time.ParseDuration(f.at); err == nil && ago >= 0 {
+	at, err = readMoment(cmd, "--at", f.at)
+	return nil, at, err
+}
+
+// readMoment reads a time, or how long ago it was; nil if nothing was given.
+func readMoment(cmd *cobra.Command, flag, text string) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
 		t := time.Now().Add(-ago).UTC()
-		return nil, &t, nil
+		return &t, nil
 	}
-	t, ok := api.ParseTime(f.at)
+	t, ok := api.ParseTime(text)
 	if !ok {
-		return nil, nil, wrongUse(cmd, "--at must be a time such as 2027-01-31T12:00:00Z, or how long ago, such as 90m or 48h.")
+		return nil, wrongUse(cmd, "%s must be a time such as 2027-01-31T12:00:00Z, or how long ago, such as 90m or 48h.", flag)
 	}
-	return nil, &t, nil
+	return &t, nil
 }

@@ -30,6 +30,7 @@ func serverCommands() []func(*cli) *cobra.Command {
 		newRestoreCommand,
 		newRotateKeyCommand,
 		newKeyCommand,
+		newAuditCommand,
 		newVersionCommand,
 		newCompletionCommand,
 	}
