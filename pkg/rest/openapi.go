@@ -87,7 +87,7 @@ func headersOf(route Route) []any {
 	switch {
 	case readsSecrets(route):
 		return []any{header("If-None-Match", "The ETag of the answer that the client has; if it is still the same, the answer is 304 without a body.")}
-	case route.Method == put:
+	case route.Method == put && route.Path == secret:
 		return []any{header("If-None-Match", "* : only if there is no such secret yet.")}
 	case route.Status == created && route.Action != vault.ActionOnboard: // which happens once in any case
 		return []any{header("Idempotency-Key", "The same key with the same request gives the same answer for 24 hours. Printable ASCII.")}
@@ -127,7 +127,7 @@ func (s schemas) responses(route Route) object {
 	if hasAnswer && route.Status == noContent { // there is an answer, but not always
 		all[strconv.Itoa(noContent)], all[strconv.Itoa(ok)] = object{"description": "Done."}, success
 	}
-	if route.Method == put {
+	if route.Method == put && route.Path == secret {
 		all[strconv.Itoa(created)] = success
 	}
 	if readsSecrets(route) {
