@@ -21,7 +21,8 @@ func newAuditCommand(c *cli) *cobra.Command {
 	cmd := newGroup("audit", "Verify and export the audit trail")
 	cmd.Long = `Works on the audit trail of this server. Every event carries a MAC over itself and
 the event before it, so that nobody who can only write to the database changes,
-removes or adds one without a trace.`
+removes or adds one without a trace.` + exits(fault.Unavailable)
+	cmd.Example = "  heartlock audit verify"
 	cmd.AddCommand(newAuditVerifyCommand(c), newAuditExportCommand(c))
 	return cmd
 }
