@@ -91,7 +91,7 @@ func (p *Provider) userinfo(ctx context.Context, accessToken string) (Identity, 
 	if err != nil {
 		return Identity{}, unavailable(where, transportCause(err))
 	}
-	defer answer.Body.Close() //nolint:errcheck // it was only read
+	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
 		return Identity{}, unavailable(where, statusCause(answer.StatusCode))
 	}

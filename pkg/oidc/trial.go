@@ -56,16 +56,16 @@ func (p *Provider) Test(ctx context.Context, redirectURI string) []Finding {
 // testAuthorization asks as a browser would, without following.
 func (p *Provider) testAuthorization(ctx context.Context, redirectURI string) Finding {
 	f := Finding{Part: partAuthorization}
-	answer, _, err := p.ask(ctx, http.MethodGet, p.AuthorizationURL(trialCode, trialCode, trialSecret, redirectURI), nil)
+	status, _, err := p.ask(ctx, http.MethodGet, p.AuthorizationURL(trialCode, trialCode, trialSecret, redirectURI), nil)
 	switch {
 	case err != nil:
 		f.Message = sentence("It could not be asked: ", err)
-	case answer.StatusCode == http.StatusNotFound:
+	case status == http.StatusNotFound:
 		f.Message = "The provider knows no such page (404): check the address."
-	case answer.StatusCode >= 500:
-		f.Message = "The provider fails there (" + strconv.Itoa(answer.StatusCode) + ")."
-	case answer.StatusCode >= 400:
-		f.Message = "The provider refuses the request (" + strconv.Itoa(answer.StatusCode) + "): check the client id, the scopes, and that it knows the redirect URI."
+	case status >= 500:
+		f.Message = "The provider fails there (" + strconv.Itoa(status) + ")."
+	case status >= 400:
+		f.Message = "The provider refuses the request (" + strconv.Itoa(status) + "): check the client id, the scopes, and that it knows the redirect URI."
 	default:
 		f.OK, f.Message = true, "It answers."
 	}
@@ -79,7 +79,7 @@ func (p *Provider) testToken(ctx context.Context, redirectURI string) Finding {
 	form := url.Values{
 		"grant_type": {"authorization_code"}, "code": {trialCode}, "redirect_uri": {redirectURI}, "code_verifier": {trialSecret},
 	}
-	answer, body, err := p.ask(ctx, http.MethodPost, p.config.TokenEndpoint, form)
+	status, body, err := p.ask(ctx, http.MethodPost, p.config.TokenEndpoint, form)
 	if err != nil {
 		f.Message = sentence("It could not be asked: ", err)
 		return f
@@ -88,7 +88,7 @@ func (p *Provider) testToken(ctx context.Context, redirectURI string) Finding {
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(body, &refusal) != nil || refusal.Error == "" {
-		f.Message = "It does not answer like a token endpoint (status " + strconv.Itoa(answer.StatusCode) + "): check the address."
+		f.Message = "It does not answer like a token endpoint (status " + strconv.Itoa(status) + "): check the address."
 		return f
 	}
 	switch code := KnownErrorCode(refusal.Error); code {
@@ -107,28 +107,28 @@ func (p *Provider) testToken(ctx context.Context, redirectURI string) Finding {
 // testUserinfo asks without a token, which must be refused.
 func (p *Provider) testUserinfo(ctx context.Context) Finding {
 	f := Finding{Part: partUserinfo}
-	answer, _, err := p.ask(ctx, http.MethodGet, p.config.UserinfoEndpoint, nil)
+	status, _, err := p.ask(ctx, http.MethodGet, p.config.UserinfoEndpoint, nil)
 	switch {
 	case err != nil:
 		f.Message = sentence("It could not be asked: ", err)
-	case answer.StatusCode == http.StatusUnauthorized, answer.StatusCode == http.StatusForbidden:
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		f.OK, f.Message = true, "It answers and wants a token."
 	default:
-		f.Message = "It does not answer like a userinfo endpoint: without a token it must refuse with 401 or 403, but its status is " + strconv.Itoa(answer.StatusCode) + "."
+		f.Message = "It does not answer like a userinfo endpoint: without a token it must refuse with 401 or 403, but its status is " + strconv.Itoa(status) + "."
 	}
 	return f
 }
 
 func (p *Provider) testEndSession(ctx context.Context) Finding {
 	f := Finding{Part: partEndSession}
-	answer, _, err := p.ask(ctx, http.MethodGet, p.config.EndSessionEndpoint, nil)
+	status, _, err := p.ask(ctx, http.MethodGet, p.config.EndSessionEndpoint, nil)
 	switch {
 	case err != nil:
 		f.Message = sentence("It could not be asked: ", err)
-	case answer.StatusCode == http.StatusNotFound:
+	case status == http.StatusNotFound:
 		f.Message = "The provider knows no such page (404): check the address."
-	case answer.StatusCode >= 500:
-		f.Message = "The provider fails there (" + strconv.Itoa(answer.StatusCode) + ")."
+	case status >= 500:
+		f.Message = "The provider fails there (" + strconv.Itoa(status) + ")."
 	default:
 		f.OK, f.Message = true, "It answers."
 	}
@@ -148,13 +148,13 @@ func (p *Provider) testIssuer(ctx context.Context) Finding {
 }
 
 // ask sends one request; the error is one of transportCause. With a form the client proves itself as in a sign-in.
-func (p *Provider) ask(ctx context.Context, method, address string, form url.Values) (*http.Response, []byte, error) {
+func (p *Provider) ask(ctx context.Context, method, address string, form url.Values) (status int, body []byte, err error) {
 	if form != nil && p.secret() == "" {
 		form.Set("client_id", p.config.ClientID)
 	}
 	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, nil, transportCause(err)
+		return 0, nil, transportCause(err)
 	}
 	if form != nil {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -164,17 +164,17 @@ func (p *Provider) ask(ctx context.Context, method, address string, form url.Val
 	}
 	answer, err := p.client.Do(request)
 	if err != nil {
-		return nil, nil, transportCause(err)
+		return 0, nil, transportCause(err)
 	}
-	defer answer.Body.Close() //nolint:errcheck // it was only read
+	defer answer.Body.Close()
 	if form == nil {          // what a page says does not matter
-		return answer, nil, nil
+		return answer.StatusCode, nil, nil
 	}
-	body, err := io.ReadAll(answer.Body)
+	body, err = io.ReadAll(answer.Body)
 	if err != nil {
-		return nil, nil, transportCause(err)
+		return 0, nil, transportCause(err)
 	}
-	return answer, body, nil
+	return answer.StatusCode, body, nil
 }
 
 func sentence(start string, cause error) string { return start + cause.Error() + "." }

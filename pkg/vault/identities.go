@@ -47,27 +47,14 @@ func (v *Vault) BeginLink(ctx context.Context, p Principal, browser string, in a
 	if err := v.ssoReady(ctx); err != nil {
 		return SSOAttempt{}, err
 	}
-	if err := v.checkOwnPassword(ctx, p, in.CurrentPassword); err != nil {
-		return SSOAttempt{}, err
+	if p.user.PasswordHash != "" {
+		if err := v.provePassword(ctx, p, ActionLinkIdentity, "body.current_password", in.CurrentPassword); err != nil {
+			return SSOAttempt{}, err
+		}
 	}
 	return v.beginAttempt(ctx, browser, in.Next, func(ctx context.Context, do func(context.Context, store.Tx, *string) error) error {
 		return v.write(ctx, p, func(ctx context.Context, tx store.Tx) error { return do(ctx, tx, &p.user.ID) })
 	})
-}
-
-// checkOwnPassword has the caller prove that he knows his password, if he has one.
-func (v *Vault) checkOwnPassword(ctx context.Context, p Principal, password api.Value) error {
-	if p.user.PasswordHash == "" {
-		return nil
-	}
-	ok, err := v.hasher.verify(ctx, p.user.PasswordHash, password)
-	if err != nil || ok {
-		return err
-	}
-	if err := v.recordRead(ctx, p, event{action: ActionLinkIdentity, outcome: outcomeRefused, target: p.user.Email}); err != nil {
-		return err
-	}
-	return fault.InvalidField("body.current_password", "is not your password")
 }
 
 // linkIdentity links an identity to the account of userID, to which p must still be

@@ -166,7 +166,8 @@ func (v *Vault) useIdentity(ctx context.Context, tx store.Tx, identity *store.Id
 }
 
 // linkByEmail gives an identity to the account with its address. Only an ordinary
-// account that no identity opens yet is given away on the word of a provider.
+// account, without a second factor, that no identity opens yet is given away on the
+// word of a provider.
 func (v *Vault) linkByEmail(ctx context.Context, tx store.Tx, p Principal, userID string, who SSOIdentity) (*store.User, error) {
 	user, err := tx.UserByID(ctx, userID) // locks it
 	if err != nil {
@@ -176,12 +177,16 @@ func (v *Vault) linkByEmail(ctx context.Context, tx store.Tx, p Principal, userI
 	if err != nil {
 		return nil, err
 	}
+	hasFactor, err := tx.HasSecondFactor(ctx, user.ID)
+	if err != nil {
+		return nil, err
+	}
 	switch {
 	case user.Email != who.Email: // changed between the two looks
 		return nil, fault.New(fault.Conflict, "The account has changed meanwhile. Try again.")
 	case !user.IsActive:
 		return nil, errSSODeactivated
-	case user.IsSuperuser:
+	case user.IsSuperuser, hasFactor: // a mailbox must not be enough for these
 		return nil, errSSOProtected
 	case len(others) > 0:
 		return nil, errSSOTaken

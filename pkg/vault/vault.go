@@ -180,6 +180,9 @@ func (v *Vault) removeExpired(ctx context.Context) error {
 		if err := tx.DeleteEndedMail(ctx, store.MicrosOf(now.Add(-mailMemory))); err != nil {
 			return err
 		}
+		if err := tx.DeleteSignInAttempts(ctx, store.MicrosOf(now.Add(-ssoLife))); err != nil {
+			return err
+		}
 		return tx.DeleteIdempotencyKeys(ctx, store.MicrosOf(now.Add(-idempotencyLife)))
 	})
 }

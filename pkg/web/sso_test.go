@@ -173,13 +173,18 @@ func TestWhoAnIdentityIs(t *testing.T) {
 			t.Errorf("without an address bob is %d %s", page.Status, page.Body)
 		}
 
+		w.Exec("INSERT INTO second_factors (user_id, sealed, key_fingerprint, created_at, confirmed_at, last_step) VALUES ('" +
+			w.AddUser("dora@example.com") + "', 'x', 'x', 1, 1, 0)")
+		robot, page = w.signIn(t, claims("sub-dora", "dora@example.com", true))
+		w.refused(t, robot, page)
+
 		w.SetActive(bob, false)
 		robot, page = w.signIn(t, claims("sub-bob", "bob@example.com", true))
 		w.refused(t, robot, page)
 		w.SetActive(w.AddUser("carl@example.com"), false)
 		robot, page = w.signIn(t, claims("sub-carl", "carl@example.com", true))
 		w.refused(t, robot, page)
-		if n := w.Count("users", "is_active"); n != 6 || w.Count("identities", "1 = 1") != 1 || w.Count("users", "is_superuser") != 1 {
+		if n := w.Count("users", "is_active"); n != 7 || w.Count("identities", "1 = 1") != 1 || w.Count("users", "is_superuser") != 1 {
 			t.Errorf("%d accounts are active", n)
 		}
 	})
