@@ -215,11 +215,20 @@ func (l *loader) mailRule() {
 	if (m.User == "") != !m.Password.IsSet() {
 		l.warn("Only one of %s and %s is set: mail is sent without signing in.", varEmailUser, varEmailPassword)
 	}
-	if m.TLS == MailTLSNone && m.Backend == MailSMTP && m.User != "" && m.Password.IsSet() && !isLoopback(m.Host) {
-		l.warn("%s=False: the mail password is not sent over an unencrypted connection, so signing in at %s will fail.", varEmailTLS, m.Host)
-	}
+	l.plainMailRule(m)
 	if m.From.Address == "" {
 		m.From.Name, m.From.Address = "Heartlock", "noreply@"+l.mailDomain()
+	}
+}
+
+// plainMailRule warns of mail that everybody on its way can read.
+func (l *loader) plainMailRule(m *Mail) {
+	switch {
+	case m.TLS != MailTLSNone || m.Backend != MailSMTP || isLoopback(m.Host):
+	case m.User != "" && m.Password.IsSet():
+		l.warn("%s=False: the mail password is not sent over an unencrypted connection, so signing in at %s will fail and no mail is sent.", varEmailTLS, m.Host)
+	default:
+		l.warn("%s=False: mail goes to %s unencrypted, with the links of invitations and new passwords in it.", varEmailTLS, m.Host)
 	}
 }
 

@@ -232,6 +232,9 @@ func TestWarnings(t *testing.T) {
 		{production(t, "SECURE_SSL_REDIRECT=False"), "X-Forwarded-Proto"},
 		{production(t, "SECURE_HSTS_PRELOAD=True"), "preload"},
 		{production(t, "DATABASE_URL="), "using SQLite at"},
+		{newFixture(t, "EMAIL_HOST=127.0.0.1", "EMAIL_USE_TLS=no"), ""},
+		{newFixture(t, "EMAIL_HOST=smtp", "EMAIL_USE_TLS=no"), "mail goes to smtp unencrypted"},
+		{newFixture(t, "EMAIL_HOST=smtp", "EMAIL_USE_SSL=True"), ""},
 		{production(t, "EMAIL_HOST=smtp", "EMAIL_USE_TLS=no", "EMAIL_HOST_USER=u", "EMAIL_HOST_PASSWORD="+canary), "unencrypted"},
 	} {
 		s := c.f.load()

@@ -324,7 +324,7 @@ func mailSettings() []Definition {
 	return []Definition{
 		{
 			Name: varEmailBackend, Kind: "smtp, console, dummy, filebased or locmem",
-			Doc:  "Where mail goes; by default smtp when EMAIL_HOST is set, and else the log with DEBUG=True and nowhere with DEBUG=False.",
+			Doc:  "Where mail goes; by default smtp when EMAIL_HOST is set, and else the console with DEBUG=True and nowhere with DEBUG=False; filebased writes files into heartlock_data/mail.",
 			read: readMailBackend, show: func(s *Server) string { return string(s.Mail.Backend) },
 		},
 		{
