@@ -172,7 +172,7 @@ func TestCheckFindsNothingOnAGoodInstallation(t *testing.T) {
 			i.finds(nil, "--decrypt-all")
 			got := i.run("", "check", "--decrypt-all")
 			for _, want := range []string{
-				"ok       settings: all valid\n", "ok       schema: version 2, which is this program's\n", "ok       set-up: finished on ",
+				"ok       settings: all valid\n", "ok       schema: version 3, which is this program's\n", "ok       set-up: finished on ",
 				"ok       encryption key: " + i.ring.SealFingerprint() + " from secret.key, which is the database's\n",
 				"ok       stored values: 3 values can be decrypted, former versions included\n",
 			} {

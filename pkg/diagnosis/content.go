@@ -21,6 +21,7 @@ func (e *examination) content(ctx context.Context, st *store.Store) {
 	default:
 		e.right(subjectSetup, "finished on "+onboarded.Time().Format("2006-01-02"))
 	}
+	e.mail(ctx, st)
 	ring, ok := e.key(ctx, st)
 	if ok && ring != nil {
 		e.custody(ctx, st, ring)

@@ -68,6 +68,7 @@ const (
 	subjectRotation = "key rotation"
 	subjectServers  = "servers"
 	subjectBackups  = "backups"
+	subjectMail     = "mail"
 )
 
 // Examine looks at the installation that the settings describe. What can not be
