@@ -398,3 +398,34 @@ func TestAuthorizationURLJoinsTheQueryOfTheEndpoint(t *testing.T) {
 		t.Errorf("logout leads to %s", got)
 	}
 }
+
+func TestRedirectURI(t *testing.T) {
+	t.Parallel()
+	f := heartlocktest.StartOpenIDFake(t, ann)
+	c := configOf(f)
+	c.CallbackPath = "/oidc/callback/"
+	if got, err := newProvider(t, c).RedirectURI("https://other.example.com"); err != nil || got != callback {
+		t.Errorf("the configured one: %s, %v", got, err)
+	}
+	c.RedirectURI = ""
+	if got, err := newProvider(t, c).RedirectURI("https://other.example.com"); err != nil || got != "https://other.example.com/oidc/callback/" {
+		t.Errorf("at the request's host: %s, %v", got, err)
+	}
+	if _, err := newProvider(t, c).RedirectURI(""); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "HEARTLOCK_APP_URL") {
+		t.Errorf("nowhere: %v", err)
+	}
+}
+
+func TestAnswersOfAnotherIssuerAreTold(t *testing.T) {
+	t.Parallel()
+	f := heartlocktest.StartOpenIDFake(t, ann)
+	c := configOf(f)
+	if !newProvider(t, c).IssuedBy("https://other.example.com") {
+		t.Error("without an issuer there is nothing to compare")
+	}
+	c.Issuer = f.URL
+	p := newProvider(t, c)
+	if !p.IssuedBy("") || !p.IssuedBy(f.URL) || p.IssuedBy("https://other.example.com") || p.IssuedBy(f.URL+"/") {
+		t.Error("issuers are told apart by every letter")
+	}
+}

@@ -167,7 +167,7 @@ func (p *Provider) ask(ctx context.Context, method, address string, form url.Val
 		return 0, nil, transportCause(err)
 	}
 	defer answer.Body.Close()
-	if form == nil {          // what a page says does not matter
+	if form == nil { // what a page says does not matter
 		return answer.StatusCode, nil, nil
 	}
 	body, err = io.ReadAll(answer.Body)
