@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"sync"
 	"testing"
@@ -316,6 +317,24 @@ func TestPromotionEndsLimits(t *testing.T) {
 	})
 }
 
+// untilOneWaits returns when somebody waits for a lock in the database of holder,
+// which is what the sender of result has to do.
+func untilOneWaits(t *testing.T, holder *sql.Tx, result <-chan error) {
+	t.Helper()
+	for waiting := 0; waiting == 0; {
+		select {
+		case err := <-result:
+			t.Fatalf("it did not wait: %v", err)
+		default:
+		}
+		err := holder.QueryRowContext(t.Context(), `
+SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE NOT l.granted AND a.datname = current_database()`).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // On PostgreSQL a change of secrets waits for the one before it in the same
 // environment. Whose rights were taken while he waited changes nothing.
 func TestRightsThatGoWhileAWriteWaits(t *testing.T) {
@@ -350,11 +369,7 @@ func TestRightsThatGoWhileAWriteWaits(t *testing.T) {
 				_, _, err := h.PutSecret(context.WithoutCancel(t.Context()), p, in(production, "THIEF"), api.PutSecret{Value: &value}, vault.Match{})
 				result <- err
 			}()
-			for waiting := 0; waiting == 0; {
-				if err := holder.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_locks WHERE NOT granted`).Scan(&waiting); err != nil {
-					t.Fatal(err)
-				}
-			}
+			untilOneWaits(t, holder, result)
 			take.do(id)
 			if err := holder.Commit(); err != nil {
 				t.Fatal(err)
@@ -362,6 +377,29 @@ func TestRightsThatGoWhileAWriteWaits(t *testing.T) {
 			isKind(t, "a write of who was "+take.what+" while it waited", <-result, take.want)
 		}
 		equal(t, "secrets", len(must(h.Secrets(t.Context(), h.ann, production)).Results), 0)
+	})
+}
+
+// Who counts on another owner waits until it is known whether that account stays.
+func TestALeavingOwnerWaitsForTheOther(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		if h.options.Engine != store.PostgreSQL {
+			return // SQLite has one writer: there is nothing to wait for in between
+		}
+		_, benID := h.colleague(t, "ben", api.RoleOwner)
+		ann := h.memberID(t, "ann@example.com")
+		holder := must(h.sql.BeginTx(t.Context(), nil))
+		if _, err := holder.ExecContext(t.Context(), `UPDATE users SET is_active = false WHERE id = $1`, benID); err != nil {
+			t.Fatal(err)
+		}
+		result := make(chan error, 1)
+		go func() { result <- h.RemoveMember(context.WithoutCancel(t.Context()), h.ann, "shop", ann, true) }()
+		untilOneWaits(t, holder, result)
+		if err := holder.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		isKind(t, "the last active owner leaves", <-result, fault.Conflict)
 	})
 }
 
