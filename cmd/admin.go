@@ -102,11 +102,12 @@ func newAdminResetPasswordCommand(c *cli) *cobra.Command {
 	var (
 		f        envFileFlag
 		password passwordFlag
+		clear    bool
 	)
 	cmd := &cobra.Command{
 		Use:     "reset-password EMAIL",
 		Short:   "Give an account a new password",
-		Long:    "Gives an account a new password, makes it active, and ends its sessions." + exits(fault.NotFound, fault.Unavailable),
+		Long:    "Gives an account a new password, makes it active, and ends its sessions.\n\nIts second factor stays, unless --clear-second-factor takes it away: for a person who has\nlost the phone and the recovery codes." + exits(fault.NotFound, fault.Unavailable),
 		Example: "  heartlock admin reset-password ann@example.com",
 		Args:    takes(1, 1, "one e-mail address"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -116,7 +117,7 @@ func newAdminResetPasswordCommand(c *cli) *cobra.Command {
 				return err
 			}
 			return c.withInstance(ctx, &f, func(i *server.Instance) error {
-				if err := i.Vault.ResetPassword(ctx, vault.Local(), args[0], text); err != nil {
+				if err := i.Vault.ResetPassword(ctx, vault.Local(), args[0], text, clear); err != nil {
 					return inWordsOfTheCommand(err, adminWords())
 				}
 				c.say("The password was changed and all sessions of the account were ended.")
@@ -126,5 +127,6 @@ func newAdminResetPasswordCommand(c *cli) *cobra.Command {
 	}
 	f.register(cmd)
 	password.register(cmd)
+	cmd.Flags().BoolVar(&clear, "clear-second-factor", false, "take the account's second factor away too")
 	return cmd
 }

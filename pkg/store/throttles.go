@@ -52,6 +52,7 @@ WHERE throttles.blocked_to <= ? AND (throttles.blocked_to <> 0 OR throttles.sinc
 RETURNING failures`
 
 	returnAttempt = `UPDATE throttles SET failures = failures - 1 WHERE subject = ? AND failures > 0 AND blocked_to = 0`
+	forgetNothing = `DELETE FROM throttles WHERE subject = ? AND failures = 0`
 	blockSubject  = `UPDATE throttles SET blocked_to = ? WHERE subject = ? AND blocked_to = 0 AND failures >= ?`
 	clearSubject  = `DELETE FROM throttles WHERE subject = ?`
 	oldThrottles  = `DELETE FROM throttles WHERE since <= ? AND blocked_to <= ?`
@@ -80,7 +81,10 @@ func (tx Tx) ReserveAttempt(ctx context.Context, subject string, rule ThrottleRu
 
 // ReturnAttempt takes a reserved attempt back that was not made, or did not fail.
 func (tx Tx) ReturnAttempt(ctx context.Context, subject string) error {
-	_, err := tx.hotExec(ctx, returnAttempt, subject)
+	if _, err := tx.hotExec(ctx, returnAttempt, subject); err != nil {
+		return err
+	}
+	_, err := tx.hotExec(ctx, forgetNothing, subject)
 	return err
 }
 

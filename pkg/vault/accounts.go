@@ -299,6 +299,10 @@ func (v *Vault) replacePassword(ctx context.Context, tx store.Tx, r Request, use
 	if err := tx.DeletePasswordReset(ctx, user.ID); err != nil {
 		return err
 	}
+	// Guesses at the former password, by whomever, count no more.
+	if err := tx.ClearThrottle(ctx, accountSubject(user.Email).name); err != nil {
+		return err
+	}
 	return v.notify(ctx, tx, user.Email, mail.PasswordChanged{At: v.now().UTC(), IP: addressText(r.IP)})
 }
 

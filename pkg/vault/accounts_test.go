@@ -77,7 +77,7 @@ func TestAPasswordThatChangesDuringASignInOpensNothing(t *testing.T) {
 		equal(t, "sessions", h.count(t, "sessions"), 0)
 
 		ann := h.signIn(t, "ann@example.com", replaced)
-		if err := h.ResetPassword(t.Context(), vault.Local(), "ann@example.com", api.NewValue(replaced)); err != nil {
+		if err := h.ResetPassword(t.Context(), vault.Local(), "ann@example.com", api.NewValue(replaced), false); err != nil {
 			t.Error(fault.Detail(err))
 		} // overtakes a change that ann has sent with a session that was alive
 		_, err := h.ChangePassword(t.Context(), ann, api.ChangePassword{CurrentPassword: api.NewValue(replaced), NewPassword: api.NewValue("a third passphrase")})

@@ -145,7 +145,7 @@ func TestNothingHappensUnaudited(t *testing.T) {
 				return nil, err
 			},
 			"reset password": func(ctx context.Context) (any, error) {
-				return nil, h.ResetPassword(ctx, vault.Local(), "ann@example.com", api.NewValue("another passphrase"))
+				return nil, h.ResetPassword(ctx, vault.Local(), "ann@example.com", api.NewValue("another passphrase"), false)
 			},
 			"mark as exposed": func(ctx context.Context) (any, error) { return nil, h.MarkExposed(ctx, own.Token.Reveal(), request()) },
 			"local sign-in": func(ctx context.Context) (any, error) {

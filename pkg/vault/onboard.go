@@ -109,8 +109,9 @@ func (v *Vault) CreateAdmin(ctx context.Context, p Principal, in api.NewAdmin) (
 }
 
 // ResetPassword gives an account a new password from the server itself, makes
-// it active again, and ends all its sessions.
-func (v *Vault) ResetPassword(ctx context.Context, p Principal, address string, password api.Value) error {
+// it active again, and ends all its sessions. clearFactor takes its second factor
+// away too, for a person who has lost it; an account without one is fine.
+func (v *Vault) ResetPassword(ctx context.Context, p Principal, address string, password api.Value, clearFactor bool) error {
 	if _, err := admit(p, ActionResetPassword); err != nil {
 		return err
 	}
@@ -140,7 +141,17 @@ func (v *Vault) ResetPassword(ctx context.Context, p Principal, address string, 
 		if err := tx.UpdateUser(ctx, user, "is_active"); err != nil {
 			return err
 		}
-		return v.record(ctx, tx, p, event{action: ActionResetPassword, target: email})
+		e := event{action: ActionResetPassword, target: email}
+		if clearFactor {
+			cleared, err := v.clearFactor(ctx, tx, p.Request, user)
+			if err != nil {
+				return err
+			}
+			if cleared {
+				e.detail = map[string]string{"second_factor": "cleared"}
+			}
+		}
+		return v.record(ctx, tx, p, e)
 	})
 }
 

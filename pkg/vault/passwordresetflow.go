@@ -184,10 +184,6 @@ func (v *Vault) resetByLink(ctx context.Context, tx store.Tx, p Principal, userI
 	if err := v.replacePassword(ctx, tx, p.Request, user, hash); err != nil {
 		return err
 	}
-	// Who could not sign in because of wrong guesses, his own or another's, can now.
-	if err := tx.ClearThrottle(ctx, accountSubject(user.Email).name); err != nil {
-		return err
-	}
 	who := Principal{Request: p.Request, user: user}
 	return v.record(ctx, tx, who, event{action: ActionConfirmPasswordReset, target: user.Email})
 }

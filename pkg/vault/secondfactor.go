@@ -123,6 +123,15 @@ func (v *Vault) tellOfFactor(ctx context.Context, tx store.Tx, r Request, user *
 	return v.notify(ctx, tx, user.Email, mail.SecondFactorChanged{Change: change, At: v.now().UTC(), IP: addressText(r.IP)})
 }
 
+// clearFactor takes an account's second factor away, if it has one, and tells its
+// person.
+func (v *Vault) clearFactor(ctx context.Context, tx store.Tx, r Request, user *store.User) (cleared bool, err error) {
+	if cleared, err = was(tx.DeleteSecondFactor(ctx, user.ID)); err != nil || !cleared {
+		return false, err
+	}
+	return true, v.tellOfFactor(ctx, tx, r, user, "disabled")
+}
+
 // SecondFactor tells the caller how his second factor stands.
 func (v *Vault) SecondFactor(ctx context.Context, p Principal) (state api.SecondFactorState, err error) {
 	if _, err := admit(p, ActionReadSecondFactor); err != nil {

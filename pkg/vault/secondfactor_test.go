@@ -104,12 +104,22 @@ func TestASecondFactorIsAskedFor(t *testing.T) {
 			t.Errorf("with its code: %v", err)
 		}
 		equal(t, "mails", len(h.mails(t, "second-factor-changed", "ann@example.com")), 1)
-		if err := h.ResetPassword(t.Context(), vault.Local(), "ann@example.com", api.NewValue(chosen)); err != nil {
+		if err := h.ResetPassword(t.Context(), vault.Local(), "ann@example.com", api.NewValue(chosen), false); err != nil {
 			t.Error(err)
 		}
 		if !asks(h.loginWith(t, h.Vault, chosen, api.Value{})) {
 			t.Error("a new password switches the second factor off")
 		}
+		for range 2 {
+			if err := h.ResetPassword(t.Context(), vault.Local(), "ann@example.com", api.NewValue(chosen), true); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := h.loginWith(t, h.Vault, chosen, api.Value{}); err != nil {
+			t.Errorf("with the second factor cleared: %v", err)
+		}
+		equal(t, "audited", h.count(t, `audit_events WHERE action = 'admin.reset_password' AND detail LIKE '%"second_factor":"cleared"%'`), 1)
+		equal(t, "mails", len(h.mails(t, "second-factor-changed", "ann@example.com")), 2)
 	})
 }
 
