@@ -154,7 +154,11 @@ func TestSettingsThatAServerCanNotUse(t *testing.T) {
 func TestTheAddressOfTheFirstRunReachesEveryServer(t *testing.T) {
 	t.Parallel()
 	url, key := heartlocktest.Postgres(t), "HEARTLOCK_ENCRYPTION_KEY="+newKey(t)
-	o := heartlocktest.ServerOptions{DatabaseURL: url, Environ: []string{key, "SECRET_KEY=the-same-on-both-servers"}}
+	o := heartlocktest.ServerOptions{
+		DatabaseURL: url,
+		Environ:     []string{key, "SECRET_KEY=the-same-on-both-servers", "SECURE_SSL_REDIRECT=True", "CSRF_TRUSTED_ORIGINS=https://test.example.com"},
+		Headers:     []string{"X-Forwarded-Proto: https", "Origin: https://test.example.com"},
+	}
 	a, b := heartlocktest.StartServer(t, o), heartlocktest.StartServer(t, o)
 	a.Anonymous().Call("POST", "/onboarding/", map[string]any{
 		"app_url": "https://secrets.example.com/", "admin": map[string]any{"email": heartlocktest.OwnerEmail, "password": heartlocktest.Password},
@@ -168,6 +172,9 @@ func TestTheAddressOfTheFirstRunReachesEveryServer(t *testing.T) {
 	// Its origin is trusted from now on, as it would be after a restart.
 	onB.Call("PATCH", "/auth/me/", map[string]any{"first_name": "Olga"}, "Origin: https://secrets.example.com").Want(200)
 	onB.Call("PATCH", "/auth/me/", map[string]any{"first_name": "Olga"}, "Origin: https://other.example.com").Want(403)
+	if to := onB.Do("GET", "/", nil, "X-Forwarded-Proto: http").Want(301).Header.Get("Location"); to != "https://secrets.example.com/" {
+		t.Errorf("sent on to %s", to)
+	}
 }
 
 func TestRestoredSettingsAreFollowed(t *testing.T) {
