@@ -157,6 +157,7 @@ func TestWhoIsSwitchedOffIsOut(t *testing.T) {
 		service := must(h.CreateServiceToken(ctx, bob, "shop", api.CreateServiceToken{Name: "ci", Environments: []string{"development"}, Access: api.AccessRead})).Token.Reveal()
 		h.ann.Request.Origin, bob.Request.Origin = "https://secrets.example.com", "https://secrets.example.com"
 		invited := tokenOf(must(h.CreateInvitation(ctx, bob, "shop", api.CreateInvitation{Email: "eve@example.com", Role: api.RoleViewer})).Link.Reveal())
+		untried := tokenOf(must(h.CreateInvitation(ctx, bob, "shop", api.CreateInvitation{Email: "fay@example.com", Role: api.RoleViewer})).Link.Reveal())
 		reset := tokenOf(must(h.ResetUserPassword(ctx, h.ann, bobID)).Link.Reveal())
 
 		servers := []*vault.Vault{h.Vault, h.second(t)}
@@ -237,7 +238,7 @@ func TestWhoIsSwitchedOffIsOut(t *testing.T) {
 		isKind(t, "the ended session", err, fault.Unauthenticated)
 		err = h.ConfirmPasswordReset(ctx, vault.Anonymous(request()), api.PasswordResetConfirm{Token: api.NewValue(reset), NewPassword: api.NewValue("another long passphrase")})
 		isKind(t, "the former link", err, fault.Gone)
-		_, _, err = h.AcceptInvitation(ctx, vault.Anonymous(request()), invited, api.AcceptInvitation{Password: new(api.NewValue(password))})
+		_, _, err = h.AcceptInvitation(ctx, vault.Anonymous(request()), untried, api.AcceptInvitation{Password: new(api.NewValue(password))})
 		isKind(t, "the former invitation", err, fault.Gone)
 	})
 }
