@@ -101,7 +101,7 @@ func StartSMTPAt(tb testing.TB, host string, mode SMTPMode, user, pass string) *
 	s.certificate, s.Roots = selfSigned(tb)
 	s.CertFile = filepath.Join(tb.TempDir(), "smtp.pem")
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.certificate.Certificate[0]})
-	if err := os.WriteFile(s.CertFile, text, 0o644); err != nil { //nolint:gosec // a certificate is public, and another user reads it
+	if err := os.WriteFile(s.CertFile, text, 0o644); err != nil { // a certificate is public, and another user reads it
 		tb.Fatal(err)
 	}
 	s.Start(tb)

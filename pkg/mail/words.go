@@ -34,7 +34,7 @@ type view struct {
 // the server, or "" if it is not configured.
 func Word(m Message, recipient, site string) (Content, error) {
 	v := view{M: inertMessage(m), To: oneLine(recipient), Site: site}
-	text, err := texttemplate.New("").Funcs(texttemplate.FuncMap(functions())).
+	text, err := texttemplate.New("").Funcs(functions()).
 		ParseFS(templates, "templates/layout.txt", "templates/"+m.Kind()+".txt")
 	if err != nil {
 		return Content{}, badTemplate(m, err)

@@ -159,8 +159,10 @@ func TestTextsOfStrangersAreInert(t *testing.T) {
 			mail.TokenExpires{Name: hostile, Project: hostile},
 			mail.AdministratorJoined{Administrator: hostile, Project: hostile, Role: hostile},
 			mail.PasswordReset{IP: hostile, Administrator: hostile, Link: site + "/x"},
-			mail.AccountCreated{CreatedBy: hostile, Link: site + "/x"}, mail.PasswordChanged{IP: hostile},
-			mail.SecondFactorChanged{IP: hostile, Change: hostile}, mail.Test{SentBy: hostile},
+			mail.AccountCreated{CreatedBy: hostile, Link: site + "/x"},
+			mail.PasswordChanged{IP: hostile},
+			mail.SecondFactorChanged{IP: hostile, Change: hostile},
+			mail.Test{SentBy: hostile},
 		} {
 			c := words(t, m)
 			checkInert(t, m.Kind()+" with "+hostile, c)
