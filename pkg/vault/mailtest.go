@@ -35,7 +35,7 @@ func (v *Vault) TestMail(ctx context.Context, p Principal, in api.TestMail) (api
 		}
 		to = canonical
 	}
-	err := v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
+	err := v.administer(ctx, p, ActionTestMail, func(ctx context.Context, tx store.Tx) error {
 		if err := v.boundMailTests(ctx, tx, p); err != nil {
 			return err
 		}

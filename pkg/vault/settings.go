@@ -85,7 +85,7 @@ func (v *Vault) SaveSettings(ctx context.Context, p Principal, c SettingsChange)
 	if v.currentRing() == nil {
 		return SettingsVersion{}, errNoKey
 	}
-	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
+	err = v.administer(ctx, p, c.Action, func(ctx context.Context, tx store.Tx) error {
 		if version, err = v.replaceSettings(ctx, tx, c.From, c.Text); err != nil {
 			return err
 		}

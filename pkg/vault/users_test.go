@@ -129,7 +129,12 @@ func TestADemotedAdministratorChangesNothing(t *testing.T) {
 			},
 			"reset":        func() error { _, err := h.ResetUserPassword(ctx, bob, carlID); return err },
 			"end sessions": func() error { _, err := h.EndUserSessions(ctx, bob, carlID); return err },
-			"factor":       func() error { return h.RemoveSecondFactor(ctx, bob, carlID) },
+			"settings": func() error {
+				_, err := h.SaveSettings(ctx, bob, vault.SettingsChange{Action: vault.ActionUpdateSSO, Text: api.NewValue("{}")})
+				return err
+			},
+			"test mail": func() error { _, err := h.TestMail(ctx, bob, api.TestMail{}); return err },
+			"factor":    func() error { return h.RemoveSecondFactor(ctx, bob, carlID) },
 			"join": func() error {
 				_, err := h.JoinProject(ctx, bob, "shop", api.JoinProject{Role: api.RoleOwner})
 				return err
