@@ -196,6 +196,7 @@ func (c *chainCheck) linked(e *store.AuditEvent) {
 	c.next = e.ID + 1
 	if e.MAC == nil || e.ID > c.chain.LastID {
 		c.note(EventInserted, e.ID, e.ID)
+		c.instead = c.should(e) // or it was one of ours, and its MAC was removed
 		return
 	}
 	at := e.At.Time()

@@ -89,6 +89,7 @@ func (k *chainKeeper) NewChainKey(ctx context.Context, tx store.Tx) (*store.NewC
 	if err != nil {
 		return nil, err
 	}
+	tx.AfterCommit(func() { k.key.CompareAndSwap(nil, &openChainKey{string(token), key}) })
 	return &store.NewChainKey{
 		Key: key, Sealed: string(token), Fingerprint: seals,
 		Event: auditRowAt(store.MicrosOf(k.now()), Local(), event{action: ActionBeginChain}),

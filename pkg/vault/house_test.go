@@ -39,6 +39,7 @@ type place struct {
 	now     func() time.Time
 
 	retention vault.Retention
+	auditAge  time.Duration
 	keyEntry  vault.KeyEntry
 
 	factorDemand vault.SecondFactorDemand
@@ -103,7 +104,7 @@ func (p *place) vault(t *testing.T, r *keyring.Ring) (*vault.Vault, error) {
 	recorder := store.NewRecorder(p.store)
 	t.Cleanup(recorder.Close)
 	return vault.New(t.Context(), vault.Options{
-		Store: p.store, Recorder: recorder, Ring: r, SessionKeys: [][]byte{[]byte("a session key")}, Now: p.now, Retention: p.retention, KeyEntry: p.keyEntry, SecondFactor: p.factorDemand,
+		Store: p.store, Recorder: recorder, Ring: r, SessionKeys: [][]byte{[]byte("a session key")}, Now: p.now, Retention: p.retention, AuditAge: p.auditAge, KeyEntry: p.keyEntry, SecondFactor: p.factorDemand,
 	})
 }
 
