@@ -245,6 +245,10 @@ func TestTheWayBackIsForOneBrowserOnce(t *testing.T) {
 			t.Errorf("two tabs: %d", page.Status)
 		}
 	}
+	before := w.fake.Hits("/oauth/token")
+	if page := robot.Get(back.String()); page.Status != http.StatusBadRequest || w.fake.Hits("/oauth/token") != before {
+		t.Errorf("the same browser once more: %d", page.Status) // the fake would take its code again
+	}
 	former := robot.Caller()
 	anew := browser(t, w.Server)
 	fails("a replay", anew, back.String())
