@@ -76,6 +76,20 @@ func TestMembersAsServed(t *testing.T) {
 			t.Errorf("what changes nothing changed the database:\n%s", diff)
 		}
 		own := members + owner.UserID + "/"
+		w.callers["admin"].Call("PATCH", own, map[string]any{"role": "viewer"}).WantProblem(403)
+		w.callers["admin"].Call("DELETE", own, nil).WantProblem(403)
+		w.callers["admin"].Call("PATCH", viewer, map[string]any{"role": "owner"}).WantProblem(403)
+		var trail api.Page[api.AuditEvent]
+		owner.Call("GET", "/projects/"+w.p1.slug+"/audit/?limit=3", nil).Want(200).Decode(&trail)
+		var refused []string
+		for _, e := range trail.Results {
+			refused = append(refused, e.Action+" "+e.Outcome+" "+e.Target)
+		}
+		if diff := cmp.Diff([]string{
+			"member.update refused viewer@example.com", "member.remove refused " + heartlocktest.OwnerEmail, "member.update refused " + heartlocktest.OwnerEmail,
+		}, refused); diff != "" {
+			t.Errorf("what an admin tried is not in the trail: %s", diff)
+		}
 		owner.Call("DELETE", own, nil).WantProblem(409)
 		owner.Call("PATCH", own, map[string]any{"role": "admin"}).WantProblem(409)
 		w.callers["viewer"].Call("DELETE", viewer, nil).Want(204)

@@ -83,7 +83,7 @@ func (v *Vault) changeMember(ctx context.Context, tx store.Tx, p Principal, proj
 	role := api.Role(c.Role)
 	if role != c.formerRole {
 		if err := mayGrant(api.Role(project.Role), role); err != nil {
-			return err
+			return refusedIn(refuseAction(ActionUpdateMember, err), project.ID, "", c.Email)
 		}
 	}
 	if len(c.detail) == 0 {
@@ -120,7 +120,7 @@ func (v *Vault) RemoveMember(ctx context.Context, p Principal, projectRef, userI
 		if keepTokens {
 			// Who leaves may know the tokens that he would keep.
 			if err := authorize(p, ActionCreateToken, policy[ActionCreateToken], api.Role(project.Role), false); err != nil {
-				return err
+				return refusedIn(err, project.ID, "", member.Email)
 			}
 		}
 		if err := tx.DeleteMembership(ctx, project.ID, userID); err != nil {
@@ -164,7 +164,10 @@ func (v *Vault) member(ctx context.Context, tx store.Tx, p Principal, a Action, 
 	if err != nil {
 		return nil, nil, err
 	}
-	return project, member, mayActOn(api.Role(project.Role), api.Role(member.Role), p.user.ID == userID)
+	if err := mayActOn(api.Role(project.Role), api.Role(member.Role), p.user.ID == userID); err != nil {
+		return nil, nil, refusedIn(refuseAction(a, err), project.ID, "", member.Email)
+	}
+	return project, member, nil
 }
 
 // lowered does what belongs to it when somebody is left with less than the role
