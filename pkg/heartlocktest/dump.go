@@ -14,10 +14,11 @@ import (
 )
 
 // volatile are the columns that change without a change of anybody's data: when
-// a credential was used last, when a server has reported last, and how far a mail
-// has come that was queued before.
+// a credential was used last, when a server has reported last and by which settings
+// it went then, and how far a mail has come that was queued before.
 var volatile = []string{
 	"last_used_at", "last_used_ip", "last_seen_at", "seen_at",
+	"servers.config_generation", "servers.settings_generation",
 	"mail_queue.sealed", "mail_queue.next_attempt_at", "mail_queue.attempts", "mail_queue.last_error", "mail_queue.sent_at", "mail_queue.given_up_at",
 }
 

@@ -78,6 +78,7 @@ func everything(t *testing.T, i *server.Instance) {
 		t.Fatal(fault.Detail(err))
 	}
 	must(v.CreateOwnToken(ctx, owner, api.CreatePersonalToken{Name: "mine"}))
+	must(v.SaveSettings(ctx, owner, vault.SettingsChange{Action: vault.ActionUpdateSSO, Text: api.NewValue(`{"oidc": {"client_id": "é"}}`)}))
 }
 
 // pastTheVault are the statements for what the vault does not do at once.
@@ -85,7 +86,7 @@ var pastTheVault = []string{
 	"UPDATE tokens SET expires_at = 1, last_used_at = 9223372036854775807, last_used_ip = '2001:db8::1', exposed_at = 2, allowed_cidrs = '192.0.2.0/24,::/0' WHERE name = 'mine'",
 	"UPDATE environments SET is_protected = 1, history_from = 2 WHERE slug = 'production'",
 	"INSERT INTO users VALUES ('0199-inactive', 'gone@example.com', 'G', '', '', 0, 0, -1, -9223372036854775808, NULL)",
-	"INSERT INTO memberships SELECT id, '0199-inactive', 'viewer', 3 FROM projects WHERE slug = 'shop'",
+	"INSERT INTO memberships (project_id, user_id, role, created_at) SELECT id, '0199-inactive', 'viewer', 3 FROM projects WHERE slug = 'shop'",
 }
 
 // rowsOf are the rows of every table that a backup holds, as they are in a
