@@ -195,23 +195,36 @@ func (a *acceptance) endIfVoid(ctx context.Context, tx store.Tx) (refusal, err e
 	if invitationState(&view.Invitation, a.vault.micros()) != api.InvitationPending {
 		return errInvitationOver, nil
 	}
+	if refusal, err = void(ctx, tx, view); refusal == nil || err != nil {
+		return nil, err
+	}
+	err = tx.RevokeInvitation(ctx, view.ID, a.vault.micros())
+	if errors.Is(err, fault.NotFound) { // by who took the right from the inviter, while his account was waited for
+		return refusal, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return refusal, a.vault.record(ctx, tx, Local(), invitationEvent(ActionRevokeInvitation, &view.Invitation))
+}
+
+// void says why a pending invitation has lost its meaning, if it has.
+func void(ctx context.Context, tx store.Tx, view *store.InvitationView) (refusal, err error) {
 	role, err := tx.ActiveRole(ctx, view.ProjectID, view.InvitedBy)
 	if err != nil && !errors.Is(err, fault.NotFound) {
 		return nil, err
 	}
 	if mayInvite(api.Role(role), api.Role(view.Role)) != nil {
-		refusal = errInvitationOver
-	} else if role, err = tx.RoleByEmail(ctx, view.ProjectID, view.Email); err == nil {
-		refusal = fault.Newf(fault.Conflict, "You are a member of this project already, as %s. Ask an admin of the project if you need another role.", role)
-	} else if errors.Is(err, fault.NotFound) {
+		return errInvitationOver, nil
+	}
+	role, err = tx.RoleByEmail(ctx, view.ProjectID, view.Email)
+	if errors.Is(err, fault.NotFound) {
 		return nil, nil
-	} else {
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := tx.RevokeInvitation(ctx, view.ID, a.vault.micros()); err != nil {
-		return nil, err
-	}
-	return refusal, a.vault.record(ctx, tx, Local(), invitationEvent(ActionRevokeInvitation, &view.Invitation))
+	return fault.Newf(fault.Conflict, "You are a member of this project already, as %s. Ask an admin of the project if you need another role.", role), nil
 }
 
 // accept uses the invitation up and makes the member.
