@@ -110,7 +110,7 @@ func (v *Vault) signInBy(ctx context.Context, p Principal, who SSOIdentity, crea
 	return token, err
 }
 
-// userBehind is the user, with his row locked, who an identity stands for: the one
+// userBehind is the user, active or not, with his row locked, who an identity stands for: the one
 // that it is stored for, whatever its address is by now; else the one that it may
 // be linked to by its address; else a new one.
 func (v *Vault) userBehind(ctx context.Context, tx store.Tx, p Principal, who SSOIdentity, createUnknown bool) (*store.User, error) {
@@ -184,8 +184,6 @@ func (v *Vault) linkByEmail(ctx context.Context, tx store.Tx, p Principal, userI
 	switch {
 	case user.Email != who.Email: // changed between the two looks
 		return nil, fault.New(fault.Conflict, "The account has changed meanwhile. Try again.")
-	case !user.IsActive:
-		return nil, errSSODeactivated
 	case user.IsSuperuser, hasFactor: // a mailbox must not be enough for these
 		return nil, errSSOProtected
 	case len(others) > 0:
