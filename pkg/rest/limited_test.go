@@ -42,8 +42,12 @@ func TestAWithheldEnvironmentLooksLikeNone(t *testing.T) {
 				}
 				never := call(w.p1.slug, randomID())
 				for _, path := range [][2]string{
-					{w.p1.slug, "never-was"}, {w.p1.slug, "production"}, {w.p1.slug, production},
-					{w.p1.id, "production"}, {w.p1.id, production}, {w.p1.slug, strings.ToUpper(production)},
+					{w.p1.slug, "never-was"},
+					{w.p1.slug, "production"},
+					{w.p1.slug, production},
+					{w.p1.id, "production"},
+					{w.p1.id, production},
+					{w.p1.slug, strings.ToUpper(production)},
 				} {
 					got := call(path[0], path[1])
 					if diff := cmp.Diff(never, got); diff != "" || !strings.Contains(got, "404") {

@@ -104,7 +104,10 @@ func TestNobodyActsAboveHimself(t *testing.T) {
 		refused("an owner removes what is no id", remove(h.ann, "member@example.com"), fault.NotFound)
 		refused("an owner gives no role", h.setRole(t, h.ann, memberID, "Owner"), fault.Invalid)
 		for _, wanted := range []map[string]api.EnvironmentAccess{
-			{"production": "None"}, {"production": ""}, {"nowhere": api.EnvironmentRead}, {"": api.EnvironmentRead},
+			{"production": "None"},
+			{"production": ""},
+			{"nowhere": api.EnvironmentRead},
+			{"": api.EnvironmentRead},
 			{"production": api.EnvironmentRead, h.environmentID(t, "production"): api.EnvironmentNone},
 		} {
 			_, err := h.UpdateMember(t.Context(), h.ann, "shop", memberID, api.UpdateMember{Environments: wanted})
