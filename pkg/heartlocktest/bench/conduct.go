@@ -33,6 +33,10 @@ func conduct(ctx context.Context, o options, out, progress io.Writer) (err error
 			return err
 		}
 	}
+	unrecorded, err := buildUnrecorded(ctx, dir)
+	if err != nil {
+		return err
+	}
 	l, err := launchLoad(ctx, dir)
 	if err != nil {
 		return err
@@ -42,7 +46,7 @@ func conduct(ctx context.Context, o options, out, progress io.Writer) (err error
 	stages := []*stage{}
 	for _, engine := range o.engines {
 		say("setting up %s", engine)
-		st, err := newStage(ctx, engine, filepath.Join(dir, engine), o.binary)
+		st, err := newStage(ctx, engine, filepath.Join(dir, engine), o.binary, unrecorded)
 		if err != nil {
 			return err
 		}
@@ -83,7 +87,7 @@ func measure(ctx context.Context, o options, l *load, stages []*stage, f *figure
 	return nil
 }
 
-// stage is both servers over one kind of database.
+// stage is the servers over one kind of database.
 type stage struct {
 	site     *site
 	servers  map[string]*process // by side
@@ -93,7 +97,7 @@ type stage struct {
 	postgres func() // stops it
 }
 
-func newStage(ctx context.Context, engine, dir, binary string) (_ *stage, err error) {
+func newStage(ctx context.Context, engine, dir, binary, unrecorded string) (_ *stage, err error) {
 	st := &stage{servers: map[string]*process{}, idle: map[string]float64{}, jobs: map[cell]job{}}
 	defer func() {
 		if err != nil {
@@ -121,6 +125,13 @@ func newStage(ctx context.Context, engine, dir, binary string) (_ *stage, err er
 		return nil, err
 	}
 	if err := st.site.fill(ctx, "http://"+heartlock.address); err != nil {
+		return nil, err
+	}
+	without, err := launchHeartlock(ctx, st.site, unrecorded)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.add(sideUnrecorded, without); err != nil {
 		return nil, err
 	}
 	bare, err := launchFloor(ctx, st.site)
@@ -218,7 +229,7 @@ func (st *stage) readJob(ctx context.Context, c cell, j *job) error {
 	target, header := path(c.Side, readEnv), ""
 	if c.Work == workOne {
 		target = path(c.Side, readEnv, oneSecretKey)
-	} else if c.Side == sideHeartlock {
+	} else if c.Side != sideFloor {
 		target += "?values=true"
 	}
 	body, tag, err := st.get(ctx, c.Side, target)

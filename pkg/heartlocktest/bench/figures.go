@@ -113,6 +113,9 @@ func (f *figures) judge(engines []string) []verdict {
 			}
 			c := cell{Engine: engine, Work: t.work, Clients: t.clients, Side: sideHeartlock}
 			reference := c.reference()
+			if t.against != "" {
+				reference.Side = t.against
+			}
 			if t.single {
 				reference.Clients = 1
 			}
@@ -133,6 +136,8 @@ func newVerdict(c cell, t target, ratio float64) verdict {
 	switch {
 	case t.work == workCurrent:
 		name = string(t.metric) + " to the full read's"
+	case t.against == sideUnrecorded:
+		name = string(t.metric) + " to those without an audit trail"
 	case t.single:
 		name += " with 1 client"
 	}

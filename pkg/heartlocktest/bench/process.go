@@ -99,7 +99,7 @@ func launchFloor(ctx context.Context, s *site) (*process, error) {
 
 // launchHeartlock starts the server of a site and waits until it is ready.
 func launchHeartlock(ctx context.Context, s *site, binary string) (*process, error) {
-	logName := filepath.Join(s.dir, "server.log")
+	logName := filepath.Join(s.dir, filepath.Base(binary)+".log")
 	log, err := os.Create(logName)
 	if err != nil {
 		return nil, err
@@ -174,8 +174,17 @@ func (l *load) do(j job) (outcome, error) {
 
 // build makes the server's binary as it is released, in dir.
 func build(ctx context.Context, dir string) (string, error) {
-	binary := filepath.Join(dir, "heartlock")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", binary, "github.com/heartlock/heartlock")
+	return buildWith(ctx, dir, "heartlock", "")
+}
+
+// buildUnrecorded makes one that writes no audit trail of reads.
+func buildUnrecorded(ctx context.Context, dir string) (string, error) {
+	return buildWith(ctx, dir, "heartlock-unrecorded", "unrecorded")
+}
+
+func buildWith(ctx context.Context, dir, name, tags string) (string, error) {
+	binary := filepath.Join(dir, name)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", tags, "-ldflags", "-s -w", "-o", binary, "github.com/heartlock/heartlock")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)

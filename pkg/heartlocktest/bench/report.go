@@ -16,7 +16,7 @@ import (
 // report prints the tables, and writes the file if one was asked for.
 func report(o options, f *figures, out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, part := range []func(options, *figures, io.Writer){reportLoad, reportHandlers, reportMemory, reportTargets} {
+	for _, part := range []func(options, *figures, io.Writer){reportLoad, reportAudit, reportHandlers, reportMemory, reportTargets} {
 		part(o, f, w)
 		if err := w.Flush(); err != nil {
 			return err
@@ -55,6 +55,22 @@ func reportCell(f *figures, c cell, w io.Writer) {
 	pair(func(s sample) float64 { return s.ServerCPU })
 	pair(func(s sample) float64 { return s.DatabaseCPU })
 	fmt.Fprintln(w)
+}
+
+// reportAudit says what the audit trail of reads costs: the same server over the
+// same database, with and without.
+func reportAudit(o options, f *figures, w io.Writer) {
+	fmt.Fprintln(w, "\nReads of one secret with an audit trail and without\n ")
+	fmt.Fprintln(w, "engine\tclients\trequests/s\twithout\tratio\tp99 µs\twithout\t")
+	for _, engine := range o.engines {
+		for _, clients := range o.clients {
+			c := cell{Engine: engine, Work: workOne, Clients: clients, Side: sideHeartlock}
+			without := c
+			without.Side = sideUnrecorded
+			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%.2f\t%s\t%s\t\n", engine, clients, number(f.median(c, rate)), number(f.median(without, rate)),
+				f.ratio(c, without, rate), number(f.median(c, p99)), number(f.median(without, p99)))
+		}
+	}
 }
 
 func number(x float64) string {

@@ -122,7 +122,7 @@ func (s *site) fill(ctx context.Context, url string) error {
 // path is where a side keeps an environment, or one secret of it.
 func path(side, environment string, key ...string) string {
 	prefix := "/" + environment + "/"
-	if side == sideHeartlock {
+	if side != sideFloor {
 		prefix = api.Prefix + "/projects/" + projectSlug + "/environments/" + environment + "/secrets/"
 	}
 	return prefix + strings.Join(append(key, ""), "/")
