@@ -29,11 +29,11 @@ func (s *Server) Dump() string {
 	return s.dump(nil, nil)
 }
 
-// State is Dump without what a refused request may change: the audit trail, and
-// when credentials were used last.
+// State is Dump without what a refused request may change: the audit trail, the
+// counts of wrong guesses, and when credentials were used last.
 func (s *Server) State() string {
 	s.tb.Helper()
-	return s.dump([]string{"audit_events", "audit_chain"}, volatile)
+	return s.dump([]string{"audit_events", "audit_chain", "throttles"}, volatile)
 }
 
 // Count is the number of rows of a table that meet the condition.
