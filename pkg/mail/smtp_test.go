@@ -210,7 +210,7 @@ func checkDiscreet(t *testing.T, s *heartlocktest.SMTP, texts ...string) {
 func TestALinkIsNotRepeated(t *testing.T) {
 	s := heartlocktest.StartSMTP(t, heartlocktest.SMTPStartTLS, user, password)
 	for _, quoted := range []string{
-		site + "/invitations/hli_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG", "hli_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG",
+		site + "/rewritten/by-the-filter", site + "/invitations/hli_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG", "hli_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG",
 	} {
 		refuse("DATA", heartlocktest.Refusal(554, [3]int{5, 7, 1}, "bad link "+quoted+" in it"))(s, nil)
 		err := deliver(t, sender(s, mail.StartTLS), letter(t, "ann@example.com"))
