@@ -167,11 +167,10 @@ func (s *SMTP) quote(reply *textproto.Error, secrets []string) string {
 			base64.StdEncoding.EncodeToString([]byte(s.Password)),
 			base64.StdEncoding.EncodeToString([]byte("\x00"+s.User+"\x00"+s.Password)))
 	}
-	text := oneLine(printable(reply.Msg))
+	text := address.ReplaceAllString(oneLine(printable(reply.Msg)), "…") // whole, before a part of one is taken for a secret
 	for _, secret := range secrets {
 		text = strings.ReplaceAll(text, secret, "…")
 	}
-	text = address.ReplaceAllString(text, "…")
 	if runes := []rune(text); len(runes) > longestReply {
 		text = string(runes[:longestReply]) + "…"
 	}
