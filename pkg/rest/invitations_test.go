@@ -42,7 +42,10 @@ func TestInvitationsOverHTTP(t *testing.T) {
 			{"password": heartlocktest.Password, "email": "eve@example.com"},
 			{"password": heartlocktest.Password, "role": "owner"},
 			{"password": heartlocktest.Password, "is_superuser": true},
-			{"password": ""}, {"password": nil}, {"password": "12345678"}, {"first_name": "Bob"},
+			{"password": ""},
+			{"password": nil},
+			{"password": "12345678"},
+			{"first_name": "Bob"},
 		} {
 			s.Anonymous().Call("POST", open+"accept/", bad).WantProblem(400)
 		}

@@ -192,9 +192,13 @@ const revoked = ` RETURNING id, project_id, email, role`
 // RevokeInvitationsBy ends what a person has invited to one of the roles, in one
 // project or, if projectID is empty, in all, and returns what it was.
 func (tx Tx) RevokeInvitationsBy(ctx context.Context, projectID, userID string, roles []string, now Micros) ([]Invitation, error) {
-	args := []any{now, userID, projectID, projectID, "", "", "", ""} // there are four roles, and none is empty
-	for i, role := range roles {
-		args[4+i] = role
+	args := []any{now, userID, projectID, projectID}
+	for i := range 4 { // there are four roles, and none is empty
+		role := ""
+		if i < len(roles) {
+			role = roles[i]
+		}
+		args = append(args, role)
 	}
 	return tx.revokeInvitations(ctx, `UPDATE invitations SET revoked_at = ?
 WHERE invited_by = ? AND (? = '' OR project_id = ?) AND role IN (?, ?, ?, ?)`+open+revoked, args...)

@@ -65,5 +65,6 @@ func tooSoon(from, now store.Micros, message string) error {
 	return &fault.Error{Kind: fault.TooManyRequests, Message: message, RetryAfter: max(time.Second, time.Duration(from-now)*time.Microsecond)}
 }
 
-func earlier(m store.Micros, d time.Duration) store.Micros { return m - store.Micros(d.Microseconds()) }
-func later(m store.Micros, d time.Duration) store.Micros   { return m + store.Micros(d.Microseconds()) }
+func earlier(m store.Micros, d time.Duration) store.Micros { return later(m, -d) }
+
+func later(m store.Micros, d time.Duration) store.Micros { return m + store.Micros(d.Microseconds()) }

@@ -106,12 +106,12 @@ func (v *Vault) newInvitation(ctx context.Context, tx store.Tx, p Principal, pro
 	if err := v.withinBounds(ctx, tx, p.user.ID, &store.Invitation{ProjectID: project.ID, Email: email}, now); err != nil {
 		return api.Invitation{}, err
 	}
-	view := newInvitationView(p, project, now)
+	view := newInvitationView(project, now)
 	view.Email, view.Role, view.EnvironmentLimits = email, string(in.Role), limits.String()
 	return v.sendInvitation(ctx, tx, p, view, environments, ActionCreateInvitation)
 }
 
-func newInvitationView(p Principal, project *store.ProjectView, now store.Micros) *store.InvitationView {
+func newInvitationView(project *store.ProjectView, now store.Micros) *store.InvitationView {
 	return &store.InvitationView{
 		Invitation:  store.Invitation{ID: newID(), ProjectID: project.ID, CreatedAt: now},
 		ProjectSlug: project.Slug, ProjectName: project.Name,
