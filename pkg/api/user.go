@@ -33,7 +33,7 @@ type UserMembership struct {
 }
 
 // CreateUser makes an account. Without a password the person chooses one by a
-// link, which is sent to the address and is in the answer.
+// link: see PasswordLink.
 type CreateUser struct {
 	Email       string `json:"email"`
 	FirstName   string `json:"first_name,omitempty"`
@@ -50,10 +50,11 @@ type CreatedUser struct {
 }
 
 // PasswordLink is a link to choose a new password. Whoever has it has the
-// account. It is in the answer that creates it only, serves once, and a newer
-// one takes its place.
+// account, so it goes to the person's address and to nobody else. Only on a
+// server that can not send mail it is in the answer that creates it, for the
+// administrator to pass on. It serves once, and a newer one takes its place.
 type PasswordLink struct {
-	Link      Value     `json:"link"`
+	Link      *Value    `json:"link"` // null: it was mailed
 	ExpiresAt time.Time `json:"expires_at"`
 }
 

@@ -44,6 +44,9 @@ type About struct {
 	Server  string // host:port, or a directory; may be empty
 	TLS     string // "none", "starttls" or "tls"; empty if there is no connection
 	User    string // who signs in at the server; empty: nobody
+	// Delivers says that letters reach the mailboxes of people, and not only a file,
+	// the console, or nothing.
+	Delivers bool
 }
 
 // Mailer words messages and sends them.

@@ -56,7 +56,7 @@ func (s *SMTP) signsIn() bool { return s.User != "" && s.Password != "" }
 
 // About implements Sender.
 func (s *SMTP) About() About {
-	a := About{Backend: "smtp", Server: s.address(), TLS: string(s.Security)}
+	a := About{Backend: "smtp", Server: s.address(), TLS: string(s.Security), Delivers: true}
 	if s.signsIn() {
 		a.User = s.User
 	}

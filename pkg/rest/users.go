@@ -13,10 +13,10 @@ const (
 func userRoutes() []Route {
 	return []Route{
 		define(get, users, vault.ActionListUsers, ok, "The accounts of the server, by address.", listUsers),
-		define(post, users, vault.ActionCreateUser, created, "Create an account; without a password, with a link to choose one, which is in this answer only.", createUser),
+		define(post, users, vault.ActionCreateUser, created, "Create an account; without a password, with a link to choose one, which is mailed. A server that can not send mail shows it, in this answer only.", createUser),
 		define(get, user, vault.ActionReadUser, ok, "One account and its memberships.", readUser),
 		define(patch, user, vault.ActionUpdateUser, ok, "Change an account's names, switch it on or off, make it an administrator or take that away.", updateUser),
-		define(post, user+"reset-password/", vault.ActionResetUserPassword, created, "Make a link to choose a new password, mail it, and show it in this answer only.", resetUserPassword),
+		define(post, user+"reset-password/", vault.ActionResetUserPassword, created, "Mail a link to choose a new password. A server that can not send mail shows it, in this answer only.", resetUserPassword),
 		define(post, user+"end-sessions/", vault.ActionEndUserSessions, ok, "End all sessions of an account.", endUserSessions),
 		define(remove, user+"second-factor/", vault.ActionRemoveSecondFactor, noContent, "Remove the second factor of a person who has lost it.", removeSecondFactor),
 		define(get, "/admin"+projects, vault.ActionListAllProjects, ok, "The projects of the server with their owners, by slug.", listAllProjects),

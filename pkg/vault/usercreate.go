@@ -19,8 +19,7 @@ const (
 )
 
 // CreateUser makes an account. Without a password the person chooses one by a
-// link, which is sent to the address and is in this answer once, for servers
-// without mail. For administrators.
+// link: see ResetUserPassword. For administrators.
 func (v *Vault) CreateUser(ctx context.Context, p Principal, in api.CreateUser) (answer api.CreatedUser, err error) {
 	if _, err := admit(p, ActionCreateUser); err != nil {
 		return answer, err
@@ -69,24 +68,28 @@ func (v *Vault) insertUser(ctx context.Context, tx store.Tx, p Principal, user *
 	}
 	answer := api.CreatedUser{User: apiUser(&store.UserView{User: *user, HasPassword: user.PasswordHash != ""})}
 	if !answer.HasPassword {
-		link, err := v.passwordLink(ctx, tx, p, user, firstPasswordLinkLife)
+		link, err := v.passwordLink(ctx, tx, p, user, firstPasswordLinkLife, func(text string, expires time.Time) mail.Message {
+			return mail.AccountCreated{CreatedBy: p.user.Email, Link: text, ExpiresAt: expires}
+		})
 		if err != nil {
 			return answer, err
 		}
 		answer.PasswordLink = &link
-		told := mail.AccountCreated{CreatedBy: p.user.Email, Link: link.Link.Reveal(), ExpiresAt: link.ExpiresAt}
-		if err := v.queueMail(ctx, tx, user.Email, told); err != nil {
-			return answer, err
-		}
 	}
-	return answer, v.record(ctx, tx, p, event{action: ActionCreateUser, target: user.Email, detail: map[string]string{
+	detail := map[string]string{
 		"is_superuser": strconv.FormatBool(user.IsSuperuser), "has_password": strconv.FormatBool(answer.HasPassword),
-	}})
+	}
+	if answer.PasswordLink != nil {
+		detail["link_shown"] = strconv.FormatBool(answer.PasswordLink.Link != nil)
+	}
+	return answer, v.record(ctx, tx, p, event{action: ActionCreateUser, target: user.Email, detail: detail})
 }
 
 // ResetUserPassword makes a link by which the person of an account chooses a new
-// password. It is sent to the address and is in this answer once. The present
-// password and the sessions stay until it is used. For administrators.
+// password, and sends it to the address. An administrator could open the account
+// with it, and nobody would notice, so the answer holds it only on a server that
+// can not send mail: there he has to pass it on. The present password and the
+// sessions stay until it is used. For administrators.
 func (v *Vault) ResetUserPassword(ctx context.Context, p Principal, id string) (answer api.PasswordLink, err error) {
 	err = v.onUser(ctx, p, ActionResetUserPassword, id, func(ctx context.Context, tx store.Tx, user *store.User) (err error) {
 		if !user.IsActive {
@@ -101,25 +104,33 @@ func (v *Vault) ResetUserPassword(ctx context.Context, p Principal, id string) (
 }
 
 func (v *Vault) resetLink(ctx context.Context, tx store.Tx, p Principal, user *store.User) (api.PasswordLink, error) {
-	link, err := v.passwordLink(ctx, tx, p, user, adminPasswordLinkLife)
+	link, err := v.passwordLink(ctx, tx, p, user, adminPasswordLinkLife, func(text string, expires time.Time) mail.Message {
+		return mail.PasswordReset{Link: text, ExpiresAt: expires, IP: addressText(p.Request.IP), Administrator: p.user.Email}
+	})
 	if err != nil {
 		return link, err
 	}
-	told := mail.PasswordReset{
-		Link: link.Link.Reveal(), ExpiresAt: link.ExpiresAt, IP: addressText(p.Request.IP), Administrator: p.user.Email,
-	}
-	if err := v.queueMail(ctx, tx, user.Email, told); err != nil {
-		return link, err
-	}
-	return link, v.record(ctx, tx, p, event{action: ActionResetUserPassword, target: user.Email})
+	return link, v.record(ctx, tx, p, event{
+		action: ActionResetUserPassword, target: user.Email, detail: map[string]string{"link_shown": strconv.FormatBool(link.Link != nil)},
+	})
 }
 
-// passwordLink makes the one link by which a person can choose a new password.
-func (v *Vault) passwordLink(ctx context.Context, tx store.Tx, p Principal, user *store.User, life time.Duration) (api.PasswordLink, error) {
+// passwordLink makes the one link by which a person can choose a new password,
+// and mails it in the given words. The answer shows it if mail reaches nobody.
+func (v *Vault) passwordLink(
+	ctx context.Context, tx store.Tx, p Principal, user *store.User, life time.Duration, words func(link string, expires time.Time) mail.Message,
+) (api.PasswordLink, error) {
+	answer := api.PasswordLink{ExpiresAt: v.now().Add(life).UTC().Truncate(time.Microsecond)}
 	token, err := v.newPasswordReset(ctx, tx, user, life)
 	if err != nil {
-		return api.PasswordLink{}, err
+		return answer, err
 	}
-	link, err := v.link(p, "/password-reset/"+token+"/")
-	return api.PasswordLink{Link: api.NewValue(link), ExpiresAt: v.now().Add(life).UTC().Truncate(time.Microsecond)}, err
+	text, err := v.link(p, "/password-reset/"+token+"/")
+	if err != nil {
+		return answer, err
+	}
+	if !v.mailer().About().Delivers {
+		answer.Link = new(api.NewValue(text))
+	}
+	return answer, v.queueMail(ctx, tx, user.Email, words(text, answer.ExpiresAt))
 }
