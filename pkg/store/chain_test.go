@@ -129,7 +129,7 @@ func (w *world) writeEvents(t *testing.T, s *store.Store, recorder *store.Record
 			}
 			return errReleased
 		})
-		if failing != errReleased { //nolint:errorlint // that very one
+		if failing != errReleased {
 			t.Error(failing)
 		}
 		if err := s.Write(ctx, func(ctx context.Context, tx store.Tx) error {

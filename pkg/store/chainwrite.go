@@ -8,14 +8,11 @@ import (
 	"github.com/heartlock/heartlock/pkg/fault"
 )
 
-// pending is what a transaction does to the audit trail just before it commits,
-// and what it tells others after that.
+// pending is what a transaction does to the audit trail just before it commits.
 type pending struct {
 	chain  *chain
 	events []AuditEvent
 	begin  *chainStart // where the chain begins from then on
-	// committed is called after the commit; see Tx.AfterCommit.
-	committed []func()
 }
 
 // chainStart is where the chain begins.

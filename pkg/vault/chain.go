@@ -50,7 +50,7 @@ func (k *chainKeeper) OpenChainKey(sealed *string, fingerprint string) ([]byte, 
 	}
 	key, err := unsealChainKey(k.ring(), *sealed, fingerprint)
 	if err != nil && open != nil {
-		return open.key, nil //nolint:nilerr // see above
+		return open.key, nil // see above
 	}
 	if err == nil {
 		k.key.Store(&openChainKey{*sealed, key})
