@@ -108,17 +108,27 @@ func sameKind(a, b any) bool {
 	return false
 }
 
+// routesWithBodies are the routes that take a body, with that of their example.
+// Some examples need something that has to be made first.
+func (w *world) routesWithBodies() (routes []rest.Route, fields map[string]map[string]any) {
+	fields = map[string]map[string]any{}
+	for _, r := range rest.Routes() {
+		if body, ok := w.bodyOf(r).(map[string]any); ok {
+			routes, fields[name(r)] = append(routes, r), body
+		}
+	}
+	return routes, fields
+}
+
 // TestBadBodiesAreRefused sends every wrong body to every route that takes one,
 // as somebody who may use the route.
 func TestBadBodiesAreRefused(t *testing.T) {
 	heartlocktest.EachEngine(t, func(t *testing.T, s *heartlocktest.Server, owner *heartlocktest.Caller) {
 		w := newWorld(t, s, owner)
+		routes, fieldsOf := w.routesWithBodies()
 		before := s.State()
-		for _, r := range rest.Routes() {
-			fields, ok := w.bodyOf(r).(map[string]any)
-			if !ok {
-				continue
-			}
+		for _, r := range routes {
+			fields := fieldsOf[name(r)]
 			path := pathOf(r, w.p1.slug, "development", "API_KEY", randomID())
 			bodies := append(syntaxErrors(t, fields), typeErrors(t, fields)...)
 			for _, b := range bodies {
@@ -148,14 +158,12 @@ func TestBadBodiesAreRefused(t *testing.T) {
 func TestBodiesOfTheWrongKindAreRefused(t *testing.T) {
 	heartlocktest.EachEngine(t, func(t *testing.T, s *heartlocktest.Server, owner *heartlocktest.Caller) {
 		w := newWorld(t, s, owner)
+		routes, fieldsOf := w.routesWithBodies()
 		before := s.State()
 		big := bytes.Repeat([]byte(mark), 200_000)
-		for _, r := range rest.Routes() {
-			fields, ok := w.bodyOf(r).(map[string]any)
-			if !ok {
-				continue
-			}
-			path := pathOf(r, w.p1.slug, "development", "API_KEY", "")
+		for _, r := range routes {
+			fields := fieldsOf[name(r)]
+			path := pathOf(r, w.p1.slug, "development", "API_KEY", randomID())
 			good := encode(t, fields)
 			for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/problem+json", "json", ";", ""} {
 				for _, c := range []*heartlocktest.Caller{owner, s.Anonymous()} {
@@ -237,6 +245,9 @@ func TestNamesAreHarmless(t *testing.T) {
 				{"PATCH", "/auth/me/", map[string]any{"first_name": bad}},
 				{"PATCH", "/auth/me/", map[string]any{"last_name": bad}},
 			} {
+				if strings.TrimSpace(bad) == "" && at.path == "/auth/me/" {
+					continue // that is no name, and nobody needs one
+				}
 				owner.Call(at.method, at.path, at.body).WantProblem(400)
 			}
 		}

@@ -16,7 +16,7 @@ func proofRoutes() []Route {
 		define(post, "/auth/password-reset/confirm/", vault.ActionConfirmPasswordReset, noContent,
 			"Choose a new password by such a link; ends all sessions.", confirmPasswordReset),
 		define(get, secondFactor, vault.ActionReadSecondFactor, ok, "Whether one's account has a second factor.", readSecondFactor),
-		define(post, secondFactor, vault.ActionSetUpSecondFactor, created,
+		define(post, secondFactor, vault.ActionSetUpSecondFactor, ok,
 			"Make the secret for an authenticator app; it is in this answer only and has to be confirmed.", setUpSecondFactor),
 		define(post, secondFactor+"confirm/", vault.ActionConfirmSecondFactor, ok,
 			"Switch the second factor on by a code of the app; the recovery codes are in this answer only.", confirmSecondFactor),

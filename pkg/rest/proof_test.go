@@ -31,7 +31,7 @@ func TestProofsOverHTTP(t *testing.T) {
 
 		vera := s.Login("vera@example.com")
 		var setup api.SecondFactorSetup
-		vera.Call("POST", "/auth/second-factor/", map[string]any{"password": heartlocktest.Password}).Want(201).Decode(&setup)
+		vera.Call("POST", "/auth/second-factor/", map[string]any{"password": heartlocktest.Password}).Want(200).Decode(&setup)
 		code, err := totp.GenerateCode(setup.Secret.Reveal(), time.Now())
 		if err != nil {
 			t.Fatal(err)

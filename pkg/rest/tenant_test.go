@@ -54,7 +54,11 @@ func TestForeignObjectsLookLikeNone(t *testing.T) {
 		owner.Call("GET", "/auth/sessions/", nil).Want(200).Decode(&sessions)
 		var tokens api.Page[api.PersonalToken]
 		owner.Call("GET", "/auth/tokens/", nil).Want(200).Decode(&tokens)
+		s.Exec("INSERT INTO identities (provider, subject, user_id, email, created_at) VALUES ('https://id.example.com', '1', '" + owner.UserID + "', 'o@example.com', 1)")
+		var identities api.Page[api.Identity]
+		owner.Call("GET", "/auth/identities/", nil).Want(200).Decode(&identities)
 		ids := map[string]string{
+			"/auth/identities/{id}/":           identities.Results[0].ID,
 			"/auth/sessions/{id}/":             sessions.Results[0].ID,
 			"/auth/tokens/{id}/":               tokens.Results[0].ID,
 			"/projects/{project}/tokens/{id}/": w.p1.tokens["read-token"].ID,
