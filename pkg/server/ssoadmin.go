@@ -190,10 +190,12 @@ func settingText(name string, text *string) (string, error) {
 	return *text, nil
 }
 
-// guardSecret keeps the client secret from being sent to another place than it was
-// meant for: who names another token endpoint has to know the secret. Otherwise
-// whoever can write the settings could have it sent to himself, although nobody can
-// read it.
+// guardSecret keeps a client secret from being sent to another place than it was
+// meant for: who puts a secret and a token endpoint together anew has to know the
+// secret. Otherwise whoever can write the settings could have it sent to himself,
+// although nobody can read it. That goes for the secret of the server's
+// environment, too, which comes back when the saved one is removed; with the token
+// endpoint that stands beside it there it may.
 func guardSecret(present *config.Server, m config.Managed, in api.UpdateSSO) error {
 	if in.ClientSecret.Value != nil {
 		return nil
@@ -202,10 +204,18 @@ func guardSecret(present *config.Server, m config.Managed, in api.UpdateSSO) err
 	if err != nil {
 		return nil //nolint:nilerr // CheckManaged says what is wrong, field by field
 	}
-	if next.OIDC.ClientSecret.IsSet() && next.OIDC.TokenEndpoint != "" && next.OIDC.TokenEndpoint != present.OIDC.TokenEndpoint {
-		return fault.InvalidField("body.client_secret", "must be given together with another token endpoint: a secret is only sent to the endpoint that it was configured with")
+	if !next.OIDC.ClientSecret.IsSet() || next.OIDC.TokenEndpoint == "" || sameSecretAndPlace(next, present) {
+		return nil
 	}
-	return nil
+	m.OIDC = config.AppConfigOIDC{}
+	if unsaved, err := present.With(m); err == nil && sameSecretAndPlace(next, unsaved) {
+		return nil
+	}
+	return fault.InvalidField("body.client_secret", "must be given together with another token endpoint: a secret is only sent to the endpoint that it was configured with")
+}
+
+func sameSecretAndPlace(a, b *config.Server) bool {
+	return a.OIDC.TokenEndpoint == b.OIDC.TokenEndpoint && a.OIDC.ClientSecret.Equal(b.OIDC.ClientSecret)
 }
 
 // TestSSO tries single sign-on out with the settings as they would be with the

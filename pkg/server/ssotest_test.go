@@ -111,3 +111,35 @@ func TestTryingSSOOut(t *testing.T) {
 		}
 	})
 }
+
+// The secret of the environment goes to the endpoint of the environment and to no
+// other, however the two are brought together: also not by saving another secret
+// first and removing that again.
+func TestTheSecretOfTheEnvironmentGoesNowhereElse(t *testing.T) {
+	t.Parallel()
+	own, secrets := idp(t)
+	other, stolen := idp(t)
+	s := heartlocktest.StartServer(t, heartlocktest.ServerOptions{Environ: []string{
+		"OIDC_RP_CLIENT_ID=heartlock", "OIDC_CLIENT_SECRET=" + clientSecret, "OIDC_TOKEN_ENDPOINT=" + own + "/token",
+		"OIDC_AUTHORIZATION_ENDPOINT=" + own + "/auth", "OIDC_USERINFO_ENDPOINT=" + own + "/me", "HEARTLOCK_APP_URL=http://localhost:8082",
+	}})
+	owner := s.Onboard()
+	none := map[string]any{}
+	if !outcome(t, owner.Call("POST", "/admin/oidc/test/", none))["token endpoint"] || secrets.Load() == 0 {
+		t.Fatal("the secret does not reach its own endpoint")
+	}
+	owner.Call("PUT", "/admin/oidc/", map[string]any{"token_endpoint": other + "/token", "client_secret": "of the attacker"}).Want(200)
+	removed := map[string]any{"client_secret": nil}
+	owner.Call("POST", "/admin/oidc/test/", removed).WantProblem(400)
+	owner.Call("PUT", "/admin/oidc/", removed).WantProblem(400)
+	owner.Call("POST", "/admin/oidc/test/", none).Want(200)
+	if n := stolen.Load(); n > 0 {
+		t.Errorf("the secret was sent %d times to an endpoint that it is not for", n)
+	}
+	owner.Call("PUT", "/admin/oidc/", map[string]any{"token_endpoint": nil}).WantProblem(400)
+	owner.Call("PUT", "/admin/oidc/", map[string]any{"token_endpoint": nil, "client_secret": nil}).Want(200)
+	before := secrets.Load()
+	if !outcome(t, owner.Call("POST", "/admin/oidc/test/", none))["token endpoint"] || secrets.Load() == before {
+		t.Error("the settings of the environment did not come back")
+	}
+}
