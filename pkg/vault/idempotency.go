@@ -3,9 +3,10 @@ package vault
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/heartlock/heartlock/pkg/api"
@@ -32,7 +33,7 @@ func once[T any](ctx context.Context, v *Vault, tx store.Tx, p Principal, a Acti
 	if !validIdempotencyKey(key) {
 		return answer, fault.InvalidField("header.Idempotency-Key", "must be 1 to 255 printable characters of ASCII")
 	}
-	digest, err := requestDigest(a, request)
+	digests, err := v.requestDigests(a, request)
 	if err != nil {
 		return answer, err
 	}
@@ -43,7 +44,7 @@ func once[T any](ctx context.Context, v *Vault, tx store.Tx, p Principal, a Acti
 	row, err := tx.IdempotencyKey(ctx, owner, key)
 	switch {
 	case err == nil && row.CreatedAt.Time().After(v.now().Add(-idempotencyLife)):
-		return answer, v.remembered(row, digest, &answer)
+		return answer, v.remembered(row, digests, &answer)
 	case err == nil:
 		if err := tx.DeleteIdempotencyKey(ctx, owner, key); err != nil {
 			return answer, err
@@ -54,7 +55,7 @@ func once[T any](ctx context.Context, v *Vault, tx store.Tx, p Principal, a Acti
 	if answer, err = create(); err != nil {
 		return answer, err
 	}
-	return answer, v.remember(ctx, tx, owner, key, digest, answer)
+	return answer, v.remember(ctx, tx, owner, key, digests[0], answer)
 }
 
 // validIdempotencyKey accepts what every database takes as text and every
@@ -68,18 +69,27 @@ func validIdempotencyKey(key string) bool {
 	return len(key) <= maxIdempotencyKey
 }
 
-func requestDigest(a Action, request any) ([]byte, error) {
+// requestDigests are the digests of a request under each of the keys of sessions,
+// that of new ones first. A request may hold a password; a digest without a key
+// would let whoever reads the database guess it faster than its hash does.
+func (v *Vault) requestDigests(a Action, request any) ([][]byte, error) {
 	var b bytes.Buffer
 	b.WriteString(string(a) + "\n")
 	if err := api.Encode(&b, request); err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(b.Bytes())
-	return sum[:], nil
+	digests := make([][]byte, len(v.sessionKeys))
+	for i, key := range v.sessionKeys {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte("request\n"))
+		mac.Write(b.Bytes())
+		digests[i] = mac.Sum(nil)
+	}
+	return digests, nil
 }
 
-func (v *Vault) remembered(row *store.IdempotencyKey, digest []byte, answer any) error {
-	if subtle.ConstantTimeCompare(row.RequestDigest, digest) != 1 {
+func (v *Vault) remembered(row *store.IdempotencyKey, digests [][]byte, answer any) error {
+	if !slices.ContainsFunc(digests, func(digest []byte) bool { return hmac.Equal(row.RequestDigest, digest) }) {
 		return fault.New(fault.Conflict, "This Idempotency-Key was used for another request. Use a new key for each request.")
 	}
 	ring := v.currentRing()

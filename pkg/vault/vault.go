@@ -48,8 +48,9 @@ type Options struct {
 	Ring *keyring.Ring
 	// KeyEntry says what may be changed of what the database knows of its keys.
 	KeyEntry KeyEntry
-	// SessionKeys are the keys under which the digests of session tokens are
-	// made; the first is used for new ones. At least one.
+	// SessionKeys are the keys under which the digests of session tokens, and of
+	// requests that can be repeated, are made; the first is used for new ones. At
+	// least one.
 	SessionKeys [][]byte
 	// Retention says how long Maintain leaves former versions of secrets.
 	Retention Retention
