@@ -13,10 +13,12 @@ type Identity struct {
 }
 
 // LinkIdentity begins to link an identity to the caller's account.
-// CurrentPassword is needed if the account has a password. Next is the page to go
-// on to afterwards.
+// CurrentPassword is needed if the account has a password, Code if it has a second
+// factor: a code of the app or a recovery code. Next is the page to go on to
+// afterwards.
 type LinkIdentity struct {
 	CurrentPassword Value  `json:"current_password,omitzero"`
+	Code            Value  `json:"code,omitzero"`
 	Next            string `json:"next,omitempty"`
 }
 

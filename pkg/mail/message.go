@@ -76,11 +76,21 @@ type AdministratorJoined struct {
 }
 
 // SecondFactorChanged tells a person that the second factor of his account was
-// switched on or off, or that a recovery code was used.
+// switched on or off, that its recovery codes were replaced, or one was used.
 type SecondFactorChanged struct {
-	Change string    `json:"change"` // "enabled", "disabled" or "recovery_code"
+	Change string    `json:"change"` // "enabled", "disabled", "recovery_codes_renewed" or "recovery_code"
 	At     time.Time `json:"at"`
 	IP     string    `json:"ip"`
+}
+
+// IdentityChanged tells a person that an account at the identity provider opens his
+// account here from now on, or does so no more.
+type IdentityChanged struct {
+	Linked   bool      `json:"linked"`
+	Provider string    `json:"provider"` // its address
+	Account  string    `json:"account"`  // the address that the provider knows the person by; may be empty
+	At       time.Time `json:"at"`
+	IP       string    `json:"ip"`
 }
 
 // Test shows an administrator that mail arrives.
@@ -112,6 +122,9 @@ func (AdministratorJoined) Kind() string { return "administrator-joined" }
 
 // Kind implements Message.
 func (SecondFactorChanged) Kind() string { return "second-factor-changed" }
+
+// Kind implements Message.
+func (IdentityChanged) Kind() string { return "identity-changed" }
 
 // Kind implements Message.
 func (Test) Kind() string { return "test" }
@@ -163,6 +176,7 @@ func decoders() map[string]func([]byte) (Message, error) {
 		TokenExpires{}.Kind():        decodeAs[TokenExpires],
 		AdministratorJoined{}.Kind(): decodeAs[AdministratorJoined],
 		SecondFactorChanged{}.Kind(): decodeAs[SecondFactorChanged],
+		IdentityChanged{}.Kind():     decodeAs[IdentityChanged],
 		Test{}.Kind():                decodeAs[Test],
 	}
 }

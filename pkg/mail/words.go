@@ -112,6 +112,8 @@ func change(kind string) string {
 		return "Two-factor sign-in was switched on for your account"
 	case "disabled":
 		return "Two-factor sign-in was switched off for your account"
+	case "recovery_codes_renewed":
+		return "New recovery codes were made for your account"
 	}
 	return "A recovery code was used to sign in to your account"
 }

@@ -53,7 +53,7 @@ var examples = map[string]example{
 	"POST /auth/second-factor/":          {body: fixedBody(map[string]any{"password": heartlocktest.Password})},
 	// These change a factor that is there; the tests of the second factor have one.
 	"POST /auth/second-factor/confirm/":        {status: 409, body: withoutFactors(map[string]any{"code": "123456"})},
-	"POST /auth/second-factor/recovery-codes/": {status: 409, body: withoutFactors(map[string]any{"password": heartlocktest.Password})},
+	"POST /auth/second-factor/recovery-codes/": {status: 409, body: withoutFactors(map[string]any{"password": heartlocktest.Password, "code": "123456"})},
 	"POST /auth/second-factor/disable/":        {status: 409, body: withoutFactors(map[string]any{"password": heartlocktest.Password, "code": "123456"})},
 	"GET /auth/sessions/":                      {},
 	"DELETE /auth/sessions/{id}/":              {id: ownSession},

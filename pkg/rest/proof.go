@@ -21,7 +21,7 @@ func proofRoutes() []Route {
 		define(post, secondFactor+"confirm/", vault.ActionConfirmSecondFactor, ok,
 			"Switch the second factor on by a code of the app; the recovery codes are in this answer only.", confirmSecondFactor),
 		define(post, secondFactor+"recovery-codes/", vault.ActionRenewRecoveryCodes, ok,
-			"Make new recovery codes in place of the former ones, by the password or a code.", renewRecoveryCodes),
+			"Make new recovery codes in place of the former ones, by the password and a code.", renewRecoveryCodes),
 		define(post, secondFactor+"disable/", vault.ActionDisableSecondFactor, noContent,
 			"Switch the second factor off, by the password and a code.", disableSecondFactor),
 	}

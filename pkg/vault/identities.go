@@ -8,16 +8,21 @@ import (
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/mail"
 	"github.com/heartlock/heartlock/pkg/store"
 )
 
-// linkedByPerson is the ground of an identity that its person has linked himself.
-const linkedByPerson = "person"
+// The grounds on which an identity opens an account. They stand in the audit trail.
+const (
+	linkedByPerson   = "person"   // who was signed in to the account
+	linkedByAddress  = "email"    // the account has the address that the provider vouches for
+	linkedByCreation = "creation" // the account was made for it
+)
 
 var (
 	errIdentityTaken = fault.New(fault.Conflict, "You are somebody at the identity provider whose identity opens another account here.")
 	errIdentityThere = fault.New(fault.Conflict, "Your account is connected with somebody else at this identity provider already. Remove that connection first.")
-	errOnlyWayIn     = fault.New(fault.Conflict, "Your account has no password, so the identity provider is the only way into it. Set a password first.")
+	errOnlyWayIn     = fault.New(fault.Conflict, "Your account has no password, so the identity provider is the only way into it. Ask an administrator for a link to choose a password first.")
 )
 
 // Identities lists the identities that open the caller's account.
@@ -38,8 +43,9 @@ func (v *Vault) Identities(ctx context.Context, p Principal) (api.Page[api.Ident
 
 // BeginLink begins to link an identity to the caller's account: the browser goes
 // to the provider and comes back to FinishSSO. A session alone must not be enough
-// to open a second way into an account, so a password is asked for if there is
-// one; a wrong one is fault.Invalid. browser is as for BeginSSO.
+// to open a second way into an account, so the password and a code of the second
+// factor are asked for, as far as the account has them; wrong ones are
+// fault.Invalid. browser is as for BeginSSO.
 func (v *Vault) BeginLink(ctx context.Context, p Principal, browser string, in api.LinkIdentity) (SSOAttempt, error) {
 	if _, err := admit(p, ActionLinkIdentity); err != nil {
 		return SSOAttempt{}, err
@@ -51,6 +57,9 @@ func (v *Vault) BeginLink(ctx context.Context, p Principal, browser string, in a
 		if err := v.provePassword(ctx, p, ActionLinkIdentity, "body.current_password", in.CurrentPassword); err != nil {
 			return SSOAttempt{}, err
 		}
+	}
+	if err := v.proveCode(ctx, p, ActionLinkIdentity, in.Code); err != nil {
+		return SSOAttempt{}, err
 	}
 	return v.beginAttempt(ctx, browser, in.Next, func(ctx context.Context, do func(context.Context, store.Tx, *string) error) error {
 		return v.write(ctx, p, func(ctx context.Context, tx store.Tx) error { return do(ctx, tx, &p.user.ID) })
@@ -121,8 +130,18 @@ func (v *Vault) removeIdentity(ctx context.Context, tx store.Tx, p Principal, us
 	if err := tx.DeleteIdentity(ctx, user.ID, identity.Provider, identity.Subject); err != nil {
 		return err
 	}
+	if err := v.tellOfIdentity(ctx, tx, p.Request, user, identity, false); err != nil {
+		return err
+	}
 	return v.record(ctx, tx, p, event{
 		action: ActionUnlinkIdentity, target: user.Email, detail: map[string]string{"provider": identity.Provider},
+	})
+}
+
+// tellOfIdentity tells a person of a way into his account that is new or gone.
+func (v *Vault) tellOfIdentity(ctx context.Context, tx store.Tx, r Request, user *store.User, identity *store.Identity, linked bool) error {
+	return v.notify(ctx, tx, user.Email, mail.IdentityChanged{
+		Linked: linked, Provider: identity.Provider, Account: identity.Email, At: v.now().UTC(), IP: addressText(r.IP),
 	})
 }
 

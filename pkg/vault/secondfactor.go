@@ -211,14 +211,19 @@ func (v *Vault) withFactor(ctx context.Context, p Principal, a Action, do change
 	})
 }
 
-// withCode is withFactor for a change that a code is sent for. One that do refuses
-// by errWrongCode is recorded, and counted.
+// withCode is withFactor for a change that a code is sent for.
 func (v *Vault) withCode(ctx context.Context, p Principal, a Action, do changeOfFactor) error {
+	return v.guessCode(ctx, p, a, func() error { return v.withFactor(ctx, p, a, do) })
+}
+
+// guessCode runs what a code is sent for from within a session. One that it
+// refuses by errWrongCode is recorded, and counted.
+func (v *Vault) guessCode(ctx context.Context, p Principal, a Action, do func() error) error {
 	t, err := v.beginTrial(ctx, p, a, codeSubject(p.user.ID))
 	if err != nil {
 		return err
 	}
-	err = v.withFactor(ctx, p, a, do)
+	err = do()
 	wrong := errors.Is(err, errWrongCode)
 	if wrong {
 		if failure := v.recordRead(ctx, p, event{action: a, outcome: outcomeRefused, target: p.user.Email}); failure != nil {
@@ -283,32 +288,17 @@ func (v *Vault) replaceRecoveryCodes(ctx context.Context, tx store.Tx, f *store.
 }
 
 // RenewRecoveryCodes gives the caller new recovery codes in place of all former
-// ones. He proves himself by his password or by a code of the app.
+// ones, and tells him by mail. It needs the password and a code: whoever gets
+// recovery codes for a password alone would need no second factor any more.
 func (v *Vault) RenewRecoveryCodes(ctx context.Context, p Principal, in api.SecondFactorProof) (answer api.RecoveryCodes, err error) {
 	if _, err := admit(p, ActionRenewRecoveryCodes); err != nil {
 		return answer, err
 	}
-	if (in.Password.Len() == 0) == (in.Code.Len() == 0) {
-		return answer, fault.InvalidField("body", "must have either password or code")
-	}
-	change := v.withCode
-	if in.Password.Len() > 0 {
-		change = v.withFactor
-		if err := v.provePassword(ctx, p, ActionRenewRecoveryCodes, "body.password", in.Password); err != nil {
-			return answer, err
+	err = v.withBoth(ctx, p, ActionRenewRecoveryCodes, in, func(ctx context.Context, tx store.Tx, user *store.User, f *store.SecondFactor) (err error) {
+		if answer, err = v.replaceRecoveryCodes(ctx, tx, f); err != nil {
+			return err
 		}
-	}
-	err = change(ctx, p, ActionRenewRecoveryCodes, func(ctx context.Context, tx store.Tx, user *store.User, f *store.SecondFactor) (err error) {
-		if f.ConfirmedAt == nil {
-			return errNoFactor
-		}
-		if in.Code.Len() > 0 {
-			if ok, err := v.useCode(ctx, tx, p.Request, user, f, in.Code); err != nil || !ok {
-				return orWrongCode(err)
-			}
-		}
-		answer, err = v.replaceRecoveryCodes(ctx, tx, f)
-		return err
+		return v.tellOfFactor(ctx, tx, p.Request, user, "recovery_codes_renewed")
 	})
 	return onSuccess(answer, err)
 }
@@ -320,19 +310,53 @@ func (v *Vault) DisableSecondFactor(ctx context.Context, p Principal, in api.Sec
 	if _, err := admit(p, ActionDisableSecondFactor); err != nil {
 		return err
 	}
-	if err := v.provePassword(ctx, p, ActionDisableSecondFactor, "body.password", in.Password); err != nil {
+	return v.withBoth(ctx, p, ActionDisableSecondFactor, in, func(ctx context.Context, tx store.Tx, user *store.User, _ *store.SecondFactor) error {
+		if err := tx.DeleteSecondFactor(ctx, user.ID); err != nil {
+			return err
+		}
+		return v.tellOfFactor(ctx, tx, p.Request, user, "disabled")
+	})
+}
+
+// withBoth is withFactor for a change that takes the password and a code.
+func (v *Vault) withBoth(ctx context.Context, p Principal, a Action, in api.SecondFactorProof, do changeOfFactor) error {
+	if err := v.provePassword(ctx, p, a, "body.password", in.Password); err != nil {
 		return err
 	}
-	return v.withCode(ctx, p, ActionDisableSecondFactor, func(ctx context.Context, tx store.Tx, user *store.User, f *store.SecondFactor) error {
+	return v.withCode(ctx, p, a, func(ctx context.Context, tx store.Tx, user *store.User, f *store.SecondFactor) error {
 		if f.ConfirmedAt == nil {
 			return errNoFactor
 		}
 		if ok, err := v.useCode(ctx, tx, p.Request, user, f, in.Code); err != nil || !ok {
 			return orWrongCode(err)
 		}
-		if err := tx.DeleteSecondFactor(ctx, user.ID); err != nil {
-			return err
-		}
-		return v.tellOfFactor(ctx, tx, p.Request, user, "disabled")
+		return do(ctx, tx, user, f)
+	})
+}
+
+// proveCode makes sure that who is signed in has the second factor too, if his
+// account has one, for what opens a further way into it. The code is used up.
+func (v *Vault) proveCode(ctx context.Context, p Principal, a Action, code api.Value) error {
+	has, err := v.store.HasSecondFactor(ctx, p.user.ID)
+	switch {
+	case err != nil || !has:
+		return err
+	case code.Len() == 0:
+		return fault.InvalidField("body.code", "is needed: your account has a second factor")
+	}
+	return v.guessCode(ctx, p, a, func() error {
+		return v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
+			f, err := tx.SecondFactor(ctx, p.user.ID)
+			if errors.Is(err, fault.NotFound) {
+				return errNoFactor
+			}
+			if err != nil {
+				return err
+			}
+			if ok, err := v.useCode(ctx, tx, p.Request, p.user, f, code); err != nil || !ok {
+				return orWrongCode(err)
+			}
+			return nil
+		})
 	})
 }

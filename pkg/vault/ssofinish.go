@@ -190,7 +190,7 @@ func (v *Vault) linkByEmail(ctx context.Context, tx store.Tx, p Principal, userI
 		return nil, errSSOTaken
 	}
 	actor := Principal{Request: p.Request, user: user}
-	return user, v.addIdentity(ctx, tx, actor, user, who, "email")
+	return user, v.addIdentity(ctx, tx, actor, user, who, linkedByAddress)
 }
 
 // createBy makes an account for someone unknown: without a password, no
@@ -209,10 +209,11 @@ func (v *Vault) createBy(ctx context.Context, tx store.Tx, p Principal, who SSOI
 	if err != nil {
 		return nil, err
 	}
-	return user, v.addIdentity(ctx, tx, actor, user, who, "creation")
+	return user, v.addIdentity(ctx, tx, actor, user, who, linkedByCreation)
 }
 
-// addIdentity stores an identity; by says on what ground. The user's row is locked.
+// addIdentity stores an identity; by says on what ground. The person of an account
+// that was there before is told. The user's row is locked.
 func (v *Vault) addIdentity(ctx context.Context, tx store.Tx, actor Principal, user *store.User, who SSOIdentity, by string) error {
 	now := v.micros()
 	identity := &store.Identity{
@@ -223,6 +224,11 @@ func (v *Vault) addIdentity(ctx context.Context, tx store.Tx, actor Principal, u
 	}
 	if err := tx.InsertIdentity(ctx, identity); err != nil {
 		return err
+	}
+	if by != linkedByCreation {
+		if err := v.tellOfIdentity(ctx, tx, actor.Request, user, identity, true); err != nil {
+			return err
+		}
 	}
 	return v.record(ctx, tx, actor, event{
 		action: ActionLinkIdentity, target: user.Email, detail: map[string]string{"provider": who.Provider, "by": by},

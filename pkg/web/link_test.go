@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/heartlocktest"
@@ -139,6 +142,9 @@ func TestLinkFromTheAccount(t *testing.T) {
 	if len(list.Results) != 1 || list.Results[0].Email != "ann@example.com" || list.Results[0].Provider != w.fake.URL+"/userinfo" {
 		t.Fatalf("got %+v", list.Results)
 	}
+	if n := w.Count("mail_queue", "kind = 'identity-changed' AND recipient = '"+heartlocktest.OwnerEmail+"'"); n != 1 {
+		t.Errorf("%d mails about the new way in", n)
+	}
 	// The administrator comes in through it from now on, though never by his address.
 	robot, page := w.signIn(t, claims("ann-1", "ann@example.com", true))
 	if page.Status != http.StatusSeeOther || me(t, robot).Email != heartlocktest.OwnerEmail {
@@ -174,6 +180,9 @@ func unlink(t *testing.T, w *world, owner, other *heartlocktest.Robot, id string
 	w.Login("bob@example.com").Call("DELETE", "/auth/identities/"+id+"/", nil).Want(http.StatusNotFound)
 	owner.Caller().Call("DELETE", "/auth/identities/"+id+"/", nil).Want(http.StatusNoContent)
 	owner.Caller().Call("DELETE", "/auth/identities/"+id+"/", nil).Want(http.StatusNotFound)
+	if n := w.Count("mail_queue", "kind = 'identity-changed'"); n != 2 {
+		t.Errorf("%d mails about ways in", n)
+	}
 	_ = other
 	robot, page := w.signIn(t, claims("carl-1", "carl@example.com", true))
 	if page.Status != http.StatusSeeOther {
@@ -182,6 +191,32 @@ func unlink(t *testing.T, w *world, owner, other *heartlocktest.Robot, id string
 	var list api.Page[api.Identity]
 	robot.Caller().Call("GET", "/auth/identities/", nil).Want(http.StatusOK).Decode(&list)
 	robot.Caller().Call("DELETE", "/auth/identities/"+list.Results[0].ID+"/", nil).Want(http.StatusConflict)
+}
+
+// Whoever has stolen a session and a password opens no second way around the
+// second factor.
+func TestLinkFromAnAccountWithASecondFactor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	robot := as(t, w.Server, heartlocktest.OwnerEmail)
+	caller := robot.Caller()
+	var setup api.SecondFactorSetup
+	caller.Call("POST", "/auth/second-factor/", map[string]any{"password": heartlocktest.Password}).Want(http.StatusOK).Decode(&setup)
+	code, err := totp.GenerateCode(setup.Secret.Reveal(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer api.RecoveryCodes
+	caller.Call("POST", "/auth/second-factor/confirm/", map[string]any{"code": code}).Want(http.StatusOK).Decode(&answer)
+	for _, wrong := range []string{"", "000000", code} { // the last one was used
+		body := map[string]any{"current_password": heartlocktest.Password, "code": wrong}
+		caller.Call("POST", "/auth/identities/", body).Want(http.StatusBadRequest)
+	}
+	caller.Call("POST", "/auth/identities/", map[string]any{"code": answer.Codes[0].Reveal()}).Want(http.StatusBadRequest)
+	page := robot.Get(linkFrom(t, robot, map[string]any{"current_password": heartlocktest.Password, "code": answer.Codes[0].Reveal()}))
+	if page.Status != http.StatusSeeOther || w.Count("identities", "1 = 1") != 1 {
+		t.Errorf("with both: %d", page.Status)
+	}
 }
 
 // An issuer that is configured later is the same provider.
