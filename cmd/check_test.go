@@ -275,9 +275,9 @@ func TestCheckLooksAtTheSchema(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := install(t, url)
-			i.exec(`INSERT INTO schema_migrations VALUES (3, 'later', 'x', 1)`)
-			i.finds([]string{"error    schema: The database has schema version 3, and this heartlock knows no later one than 2."})
-			i.exec(`DELETE FROM schema_migrations WHERE version = 3`)
+			i.exec(`INSERT INTO schema_migrations VALUES (4, 'later', 'x', 1)`)
+			i.finds([]string{"error    schema: The database has schema version 4, and this heartlock knows no later one than 3."})
+			i.exec(`DELETE FROM schema_migrations WHERE version = 4`)
 			i.exec(`UPDATE schema_migrations SET checksum = 'x'`)
 			i.finds([]string{"error    schema: Schema version 1 (initial) was applied to the database in another form"})
 			i.exec(`DROP TABLE schema_migrations`)

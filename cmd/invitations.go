@@ -81,8 +81,8 @@ func newInvitationsCreateCommand(c *cli, f *clientFlags) *cobra.Command {
 		Short: "Invite someone to a project",
 		Long: `Invites the owner of an e-mail address to a project. Prints the link, which is shown
 this one time only, and nothing else on standard output: whoever has the link can
-create the account of that address, if there is none yet. You can invite up to your own role.` +
-			exits(clientKinds(fault.NotFound, fault.Conflict)...),
+create the account of that address, if there is none yet. You can invite up to
+your own role.` + exits(clientKinds(fault.NotFound, fault.Conflict)...),
 		Example: `  heartlock invitations create ann@example.com --role member --project shop
   heartlock invitations create ann@example.com --role member --environment production=read --project shop`,
 		Args: takes(1, 1, "the EMAIL address of one person"),

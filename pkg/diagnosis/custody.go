@@ -25,7 +25,12 @@ func (e *examination) custody(ctx context.Context, st *store.Store, ring *keyrin
 	e.servers(state)
 	if e.production() {
 		e.exported(state)
-		e.backups(state)
+		holdsSecrets, err := st.HoldsSecrets(ctx)
+		if err != nil {
+			e.failed(subjectBackups, err)
+			return
+		}
+		e.backups(state, holdsSecrets)
 	}
 }
 
@@ -114,13 +119,13 @@ func (e *examination) exported(state vault.KeyState) {
 }
 
 // backups finds out whether the latest one is too old.
-func (e *examination) backups(state vault.KeyState) {
+func (e *examination) backups(state vault.KeyState, holdsSecrets bool) {
 	allowed, how := oldestBackup, "Make one with `heartlock backup FILE`, or have the server make them with HEARTLOCK_BACKUP_DIR."
 	if plan := e.config.Backup; plan.Dir != "" {
 		allowed, how = plan.Interval+vault.ClaimLife, "The server makes them by itself: see in its log why it did not."
 	}
 	switch {
-	case state.LatestBackup == nil && state.Values() == 0: // there is nothing to lose yet
+	case state.LatestBackup == nil && !holdsSecrets: // there is nothing to lose yet
 	case state.LatestBackup == nil:
 		e.found(Warning, subjectBackups, "No backup was made yet. "+how)
 	case time.Since(*state.LatestBackup) > allowed:

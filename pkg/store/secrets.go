@@ -199,6 +199,12 @@ SELECT 1 WHERE EXISTS (SELECT 1 FROM encryption_keys) OR EXISTS (SELECT 1 FROM s
 	return err == nil, wrap(err)
 }
 
+// HoldsSecrets reports whether there is any secret, or was one.
+func (q Queries) HoldsSecrets(ctx context.Context) (there bool, err error) {
+	err = q.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM secrets)`).Scan(&there)
+	return there, wrap(err)
+}
+
 // SealedBytes is the size of all present values of an environment as they are
 // stored.
 func (q Queries) SealedBytes(ctx context.Context, environmentID string) (n int64, err error) {

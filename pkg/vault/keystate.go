@@ -65,14 +65,6 @@ func (s KeyState) Remaining() (n int64) {
 	return n
 }
 
-// Values is how many values there are, former versions included.
-func (s KeyState) Values() (n int64) {
-	for _, k := range s.Keys {
-		n += k.Values
-	}
-	return n
-}
-
 // Lacking lists the running servers that do not have a key.
 func (s KeyState) Lacking(fingerprint string) []RunningServer {
 	return slices.DeleteFunc(slices.Clone(s.Servers), func(r RunningServer) bool { return slices.Contains(r.KeyFingerprints, fingerprint) })
