@@ -199,3 +199,27 @@ func TestLinksAreBuiltFromWhatIsConfigured(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusalsOfInvitationsAreTold to those who look after the project, once each.
+func TestRefusalsOfInvitationsAreTold(t *testing.T) {
+	heartlocktest.EachEngine(t, func(t *testing.T, s *heartlocktest.Server, owner *heartlocktest.Caller) {
+		w := newWorld(t, s, owner)
+		all, admin := "/projects/"+w.p1.slug+"/invitations/", w.callers["admin"]
+		var sent api.Invitation
+		owner.Call("POST", all, map[string]any{"email": "bob@example.com", "role": "owner"}).Want(201).Decode(&sent)
+		told := func(action, actor, target string) {
+			t.Helper()
+			where := "action = '" + action + "' AND outcome = 'refused' AND actor_id = '" + w.callers[actor].UserID + "'"
+			if n, all := s.Count("audit_events", where+" AND target = '"+target+"' AND project_id = '"+w.p1.id+"'"), s.Count("audit_events", where); n != 1 || all != 1 {
+				t.Errorf("%s by the %s is told %d times, to the project %d times", action, actor, all, n)
+			}
+		}
+		admin.Call("POST", all, map[string]any{"email": "eve@example.com", "role": "owner"}).WantProblem(403)
+		told("invitation.create", "admin", "eve@example.com")
+		admin.Call("POST", all+sent.ID+"/resend/", nil).WantProblem(403)
+		told("invitation.resend", "admin", "bob@example.com")
+		parts := strings.Split(strings.TrimSuffix(sent.Link.Reveal(), "/"), "/")
+		w.callers["outsider"].Call("POST", "/invitations/"+parts[len(parts)-1]+"/accept/", map[string]any{}).WantProblem(403)
+		told("invitation.accept", "outsider", "bob@example.com")
+	})
+}

@@ -103,6 +103,7 @@ func (v *Vault) AcceptInvitation(ctx context.Context, p Principal, token string,
 		if recordErr := v.recordRead(ctx, p, a.refused(err)); recordErr != nil {
 			return nothing, api.Value{}, recordErr
 		}
+		err = &refused{cause: err, recorded: true}
 	}
 	return a.answer, a.session, err
 }

@@ -86,7 +86,7 @@ func (v *Vault) CreateInvitation(ctx context.Context, p Principal, projectRef st
 
 func (v *Vault) newInvitation(ctx context.Context, tx store.Tx, p Principal, project *store.ProjectView, email string, in api.CreateInvitation) (api.Invitation, error) {
 	if err := mayInvite(api.Role(project.Role), in.Role); err != nil {
-		return api.Invitation{}, err
+		return api.Invitation{}, refusedIn(refuseAction(ActionCreateInvitation, err), project.ID, "", email)
 	}
 	environments, err := tx.EnvironmentsOf(ctx, p.caller(), project.ID)
 	if err != nil {
@@ -217,7 +217,7 @@ func (v *Vault) ResendInvitation(ctx context.Context, p Principal, projectRef, i
 		}
 		answer, err = once(ctx, v, tx, p, ActionResendInvitation, id, func() (api.Invitation, error) {
 			if err := mayInvite(api.Role(project.Role), api.Role(view.Role)); err != nil {
-				return api.Invitation{}, err
+				return api.Invitation{}, refusedIn(refuseAction(ActionResendInvitation, err), project.ID, "", view.Email)
 			}
 			if err := v.withinBounds(ctx, tx, p.user.ID, &view.Invitation, v.micros()); err != nil {
 				return api.Invitation{}, err

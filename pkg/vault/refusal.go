@@ -10,8 +10,9 @@ import (
 // refused is a refusal that knows what was refused. For everybody who looks at the
 // error it is the fault in it.
 type refused struct {
-	event event
-	cause error
+	event    event
+	cause    error
+	recorded bool // the operation itself has recorded it
 }
 
 func (r *refused) Error() string { return r.cause.Error() }
@@ -19,7 +20,7 @@ func (r *refused) Error() string { return r.cause.Error() }
 func (r *refused) Unwrap() error { return r.cause }
 
 // refuseAction says which action an error refuses.
-func refuseAction(a Action, err error) error { return &refused{event{action: a}, err} }
+func refuseAction(a Action, err error) error { return &refused{event: event{action: a}, cause: err} }
 
 // refusedIn adds to a refusal where it was: in which project, environment (slug)
 // and on what. Only what the caller can see may be named.
@@ -52,6 +53,9 @@ func (v *Vault) RecordRefusal(ctx context.Context, p Principal, a Action, err er
 	}
 	e := event{action: a}
 	if r := (*refused)(nil); errors.As(err, &r) {
+		if r.recorded {
+			return nil
+		}
 		e = r.event
 	}
 	if e.projectID == "" && p.IsService() {
