@@ -57,6 +57,12 @@ func (tx Tx) InsertSignInAttempt(ctx context.Context, a *SignInAttempt) error {
 	return tx.insertRows(ctx, insertSignInAttempts, []any{a.StateDigest, a.BrowserDigest, a.UserID, a.Next, a.CreatedAt})
 }
 
+// HasSignInAttempt reports whether there is an attempt with this state.
+func (q Queries) HasSignInAttempt(ctx context.Context, stateDigest []byte) (has bool, err error) {
+	err = q.hotRow(ctx, []any{&has}, `SELECT EXISTS (SELECT 1 FROM sign_in_attempts WHERE state_digest = ?)`, stateDigest)
+	return has, err
+}
+
 const takeSignInAttempt = `
 DELETE FROM sign_in_attempts WHERE state_digest = ?
 RETURNING state_digest, browser_digest, user_id, next, created_at`

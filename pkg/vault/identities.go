@@ -61,7 +61,7 @@ func (v *Vault) BeginLink(ctx context.Context, p Principal, browser string, in a
 	if err := v.proveCode(ctx, p, ActionLinkIdentity, in.Code); err != nil {
 		return SSOAttempt{}, err
 	}
-	return v.beginAttempt(ctx, browser, in.Next, func(ctx context.Context, do func(context.Context, store.Tx, *string) error) error {
+	return v.beginAttempt(ctx, p, browser, in.Next, func(ctx context.Context, do func(context.Context, store.Tx, *string) error) error {
 		return v.write(ctx, p, func(ctx context.Context, tx store.Tx) error { return do(ctx, tx, &p.user.ID) })
 	})
 }

@@ -61,22 +61,28 @@ func (r SSOReturn) Linking() bool { return r.linking != nil }
 // of this server (see api.LocalPath).
 //
 // It is fault.NotFound while the first run is not finished: a provider opens no
-// server that nobody owns.
+// server that nobody owns. If too many were begun from the network, it is
+// fault.TooManyRequests for a while.
 func (v *Vault) BeginSSO(ctx context.Context, p Principal, browser, next string) (SSOAttempt, error) {
 	if _, err := admit(p, ActionLogin); err != nil {
 		return SSOAttempt{}, err
 	}
-	return v.beginAttempt(ctx, browser, next, func(ctx context.Context, do func(context.Context, store.Tx, *string) error) error {
+	return v.beginAttempt(ctx, p, browser, next, func(ctx context.Context, do func(context.Context, store.Tx, *string) error) error {
 		return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error { return do(ctx, tx, nil) })
 	})
 }
 
 // beginAttempt notes an attempt in the transaction that write makes; write says
 // whose account it is to be linked to, if any.
-func (v *Vault) beginAttempt(ctx context.Context, browser, next string,
+func (v *Vault) beginAttempt(ctx context.Context, p Principal, browser, next string,
 	write func(context.Context, func(context.Context, store.Tx, *string) error) error,
 ) (SSOAttempt, error) {
 	if err := v.ssoReady(ctx); err != nil {
+		return SSOAttempt{}, err
+	}
+	// Every attempt is a row until it has run out, and nobody has to be known for
+	// one. What was begun counts, whatever becomes of it: the trial has no end.
+	if _, err := v.beginTrial(ctx, p, ActionLogin, ssoSubject(p.Request.IP)); err != nil {
 		return SSOAttempt{}, err
 	}
 	if !isBase62(browser, ssoTextLength) {
@@ -133,7 +139,16 @@ func (v *Vault) TakeSSO(ctx context.Context, p Principal, state, browser string)
 	return SSOReturn{}, errSSOState
 }
 
+// takeAttempt looks before it writes: a flood of states that there are none of is
+// to cost little.
 func (v *Vault) takeAttempt(ctx context.Context, digest []byte) (attempt *store.SignInAttempt, err error) {
+	found, err := v.store.HasSignInAttempt(ctx, digest)
+	if err == nil && !found {
+		err = fault.NotFound
+	}
+	if err != nil {
+		return nil, err
+	}
 	err = v.store.Write(ctx, func(ctx context.Context, tx store.Tx) (err error) {
 		attempt, err = tx.TakeSignInAttempt(ctx, digest)
 		return err

@@ -33,6 +33,8 @@ const (
 	resetsOfAddress = 5
 	resetsOfNetwork = 30
 
+	ssoBegunInNetwork = 1000 // far more than people need, within ssoLife
+
 	throttleLife = 2 * resetWindow // of rows that block nobody
 )
 
@@ -65,6 +67,14 @@ func codeSubject(userID string) subject {
 // networkSubject counts whatever is guessed from a network.
 func networkSubject(a netip.Addr) subject {
 	return subject{name: "network:" + networkName(a), rule: guesses(guessesOfNetwork)}
+}
+
+// ssoSubject counts the sign-ins at the identity provider that begin in a network.
+func ssoSubject(a netip.Addr) subject {
+	return subject{
+		name: "sso-network:" + networkName(a),
+		rule: store.ThrottleRule{Limit: ssoBegunInNetwork, Window: micros(ssoLife)},
+	}
 }
 
 // networkName is the network that one client can have all addresses of. Clients

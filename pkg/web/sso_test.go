@@ -258,6 +258,27 @@ func TestTheWayBackIsForOneBrowserOnce(t *testing.T) {
 	}
 }
 
+// Nobody fills the table of attempts, and who has begun one comes back all the same.
+func TestANetworkBeginsSoManySignInsOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	robot := browser(t, w.Server)
+	back := robot.Browse(robot.Home("/oidc/login/"), robot.Home("/oidc/callback/")).URL
+	w.Exec("UPDATE throttles SET failures = 1000 WHERE subject LIKE 'sso-network:%'")
+	before := w.Count("sign_in_attempts", "1 = 1")
+	page := browser(t, w.Server).Get(robot.Home("/oidc/login/"))
+	if page.Status != http.StatusTooManyRequests || page.Header.Get("Retry-After") == "" || w.Count("sign_in_attempts", "1 = 1") != before {
+		t.Errorf("one more: %d, %d attempts, %d before", page.Status, w.Count("sign_in_attempts", "1 = 1"), before)
+	}
+	if page := robot.Get(back.String()); page.Status != http.StatusSeeOther {
+		t.Errorf("who began before: %d %s", page.Status, page.Body)
+	}
+	w.Exec("UPDATE throttles SET since = since - 600000000")
+	if page := browser(t, w.Server).Get(robot.Home("/oidc/login/")); page.Status != http.StatusSeeOther {
+		t.Errorf("ten minutes later: %d", page.Status)
+	}
+}
+
 func TestSecretsOfAnAttemptAreNotStored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
