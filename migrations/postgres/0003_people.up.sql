@@ -18,7 +18,6 @@ CREATE TABLE invitations (
     invited_by         TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     created_at         BIGINT NOT NULL,
     sent_at            BIGINT NOT NULL, -- when its newest link was made
-    sent_count         BIGINT NOT NULL, -- how many links were made since a day without one
     expires_at         BIGINT NOT NULL,
     accepted_at        BIGINT,
     revoked_at         BIGINT

@@ -18,7 +18,6 @@ CREATE TABLE invitations (
     invited_by         TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     created_at         INTEGER NOT NULL,
     sent_at            INTEGER NOT NULL, -- when its newest link was made
-    sent_count         INTEGER NOT NULL, -- how many links were made since a day without one
     expires_at         INTEGER NOT NULL,
     accepted_at        INTEGER,
     revoked_at         INTEGER

@@ -15,7 +15,7 @@ type InvitationView struct {
 }
 
 const invitationViews = `
-SELECT iv.id, iv.project_id, iv.email, iv.role, iv.environment_limits, iv.invited_by, iv.created_at, iv.sent_at, iv.sent_count,
+SELECT iv.id, iv.project_id, iv.email, iv.role, iv.environment_limits, iv.invited_by, iv.created_at, iv.sent_at,
        iv.expires_at, iv.accepted_at, iv.revoked_at, p.slug, p.name,
        u.email, u.first_name, u.last_name, u.is_active, COALESCE(m.role, '')
 FROM invitations iv JOIN projects p ON p.id = iv.project_id JOIN users u ON u.id = iv.invited_by
@@ -23,7 +23,7 @@ LEFT JOIN memberships m ON m.project_id = iv.project_id AND m.user_id = iv.invit
 
 func (v *InvitationView) targets() []any {
 	return []any{
-		&v.ID, &v.ProjectID, &v.Email, &v.Role, &v.EnvironmentLimits, &v.InvitedBy, &v.CreatedAt, &v.SentAt, &v.SentCount,
+		&v.ID, &v.ProjectID, &v.Email, &v.Role, &v.EnvironmentLimits, &v.InvitedBy, &v.CreatedAt, &v.SentAt,
 		&v.ExpiresAt, &v.AcceptedAt, &v.RevokedAt, &v.ProjectSlug, &v.ProjectName,
 		&v.Inviter.Email, &v.Inviter.FirstName, &v.Inviter.LastName, &v.Inviter.IsActive, &v.InviterRole,
 	}
@@ -86,17 +86,6 @@ func (tx Tx) LockProject(ctx context.Context, id string) error {
 	return tx.hotRow(ctx, []any{&one}, text, id)
 }
 
-// LockInviter makes the transactions that send invitations in one person's name
-// follow one another, so that a bound on their number holds. Lock the project
-// before it.
-func (tx Tx) LockInviter(ctx context.Context, userID string) error {
-	if tx.engine == SQLite {
-		return nil
-	}
-	_, err := tx.hotExec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended(?, 0))`, "invitations "+userID)
-	return err
-}
-
 // ActiveRole is the role in a project of a person whose account is active, and
 // keeps both so until the transaction ends; fault.NotFound without either. The
 // project must be locked.
@@ -130,12 +119,6 @@ func (tx Tx) PendingInvitations(ctx context.Context, projectID, exceptID string,
 WHERE project_id = ? AND id <> ? AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > ?`, projectID, exceptID, now)
 }
 
-// LinksBy counts the links that a person has made since a time.
-func (tx Tx) LinksBy(ctx context.Context, userID string, since Micros) (InvitationCount, error) {
-	return tx.invitationCount(ctx, `SELECT CAST(COALESCE(SUM(sent_count), 0) AS BIGINT), COALESCE(MIN(sent_at), 0) FROM invitations
-WHERE invited_by = ? AND sent_at > ?`, userID, since)
-}
-
 // InvitationsTo counts the invitations of a project to an address, in whatever
 // state, that were sent since a time.
 func (tx Tx) InvitationsTo(ctx context.Context, projectID, email string, since Micros) (InvitationCount, error) {
@@ -145,14 +128,14 @@ WHERE project_id = ? AND email = ? AND sent_at > ?`, projectID, email, since)
 
 // The digest of a link is written by statements with parameters: see accounts.go.
 var insertInvitations = newInsertion("invitations", "id", "project_id", "email", "role", "environment_limits", "digest", "invited_by",
-	"created_at", "sent_at", "sent_count", "expires_at", "accepted_at", "revoked_at")
+	"created_at", "sent_at", "expires_at", "accepted_at", "revoked_at")
 
 // InsertInvitation adds an invitation; if one to the same address is open it is
 // fault.Conflict.
 func (tx Tx) InsertInvitation(ctx context.Context, i *Invitation) error {
 	return tx.insertRows(ctx, insertInvitations, []any{
 		i.ID, i.ProjectID, i.Email, i.Role, i.EnvironmentLimits, i.Digest, i.InvitedBy,
-		i.CreatedAt, i.SentAt, i.SentCount, i.ExpiresAt, i.AcceptedAt, i.RevokedAt,
+		i.CreatedAt, i.SentAt, i.ExpiresAt, i.AcceptedAt, i.RevokedAt,
 	})
 }
 
@@ -162,8 +145,8 @@ const open = ` AND accepted_at IS NULL AND revoked_at IS NULL`
 // RenewInvitation gives an open invitation a new link: its digest, by whom, when
 // and until when. One that is not open is fault.NotFound.
 func (tx Tx) RenewInvitation(ctx context.Context, i *Invitation) error {
-	return affected(tx.hotExec(ctx, `UPDATE invitations SET digest = ?, invited_by = ?, sent_at = ?, sent_count = ?, expires_at = ?
-WHERE id = ?`+open, i.Digest, i.InvitedBy, i.SentAt, i.SentCount, i.ExpiresAt, i.ID))
+	return affected(tx.hotExec(ctx, `UPDATE invitations SET digest = ?, invited_by = ?, sent_at = ?, expires_at = ?
+WHERE id = ?`+open, i.Digest, i.InvitedBy, i.SentAt, i.ExpiresAt, i.ID))
 }
 
 // AcceptInvitation uses an invitation up, by the link that has this digest. If

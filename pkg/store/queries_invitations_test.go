@@ -12,7 +12,7 @@ import (
 func (w *world) invited(n int, email string) store.Invitation {
 	return store.Invitation{
 		ID: id(n), ProjectID: w.shop.ID, Email: email, Role: "member", Digest: digest(n), InvitedBy: w.ann.ID,
-		CreatedAt: 10, SentAt: 10, SentCount: 1, ExpiresAt: 100,
+		CreatedAt: 10, SentAt: 10, ExpiresAt: 100,
 	}
 }
 
@@ -43,7 +43,7 @@ func TestTheStatementThatAcceptsIsEnough(t *testing.T) {
 		}
 
 		renewed := w.invited(53, "c@example.com")
-		renewed.Digest, renewed.InvitedBy, renewed.SentAt, renewed.SentCount, renewed.ExpiresAt = digest(63), w.bob.ID, 50, 2, 200
+		renewed.Digest, renewed.InvitedBy, renewed.SentAt, renewed.ExpiresAt = digest(63), w.bob.ID, 50, 200
 		w.write(t, func(ctx context.Context, tx store.Tx) error { return tx.RenewInvitation(ctx, &renewed) })
 		w.refused(t, fault.NotFound, accept(53, digest(53), 60))
 		w.write(t, accept(53, digest(63), 199))

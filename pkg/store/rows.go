@@ -255,7 +255,6 @@ type Invitation struct {
 	InvitedBy         string // a user's id
 	CreatedAt         Micros
 	SentAt            Micros // when its newest link was made
-	SentCount         int    // how many links were made since a day without one
 	ExpiresAt         Micros
 	AcceptedAt        *Micros
 	RevokedAt         *Micros

@@ -55,7 +55,7 @@ RETURNING failures`
 	forgetNothing = `DELETE FROM throttles WHERE subject = ? AND failures = 0`
 	blockSubject  = `UPDATE throttles SET blocked_to = ? WHERE subject = ? AND blocked_to = 0 AND failures >= ?`
 	clearSubject  = `DELETE FROM throttles WHERE subject = ?`
-	oldThrottles  = `DELETE FROM throttles WHERE since <= ? AND blocked_to <= ?`
+	oldThrottles  = `DELETE FROM throttles WHERE blocked_to <= ? AND since <= ? AND (since <= ? OR subject NOT LIKE ? || '%')`
 )
 
 // Throttle is what counts against a subject; nothing is the zero Throttle.
@@ -105,8 +105,9 @@ func (tx Tx) ClearThrottle(ctx context.Context, subject string) error {
 	return err
 }
 
-// DeleteThrottles removes what began before since and blocks nobody any more.
-func (tx Tx) DeleteThrottles(ctx context.Context, since, now Micros) error {
-	_, err := tx.hotExec(ctx, oldThrottles, since, now)
+// DeleteThrottles removes what began before since and blocks nobody any more; of
+// the subjects whose names begin with slow only what began before slowSince.
+func (tx Tx) DeleteThrottles(ctx context.Context, now, since Micros, slow string, slowSince Micros) error {
+	_, err := tx.hotExec(ctx, oldThrottles, now, since, slowSince, slow)
 	return err
 }

@@ -10,8 +10,7 @@ import (
 )
 
 // Bounds on invitations, so that nobody is flooded with mail in the name of this
-// server. They are counted over the invitations themselves: revoking one does
-// not make room for another but in the first.
+// server. Revoking an invitation makes room for another only in the first.
 const (
 	maxPendingInvitations = 20 // of a project
 	maxLinksPerDay        = 50 // created and sent again, by one person in all projects
@@ -25,9 +24,6 @@ const (
 // withinBounds refuses an invitation that is to be created (it has no id yet) or
 // sent again, by a person. The project is locked.
 func (v *Vault) withinBounds(ctx context.Context, tx store.Tx, inviterID string, i *store.Invitation, now store.Micros) error {
-	if err := tx.LockInviter(ctx, inviterID); err != nil {
-		return err
-	}
 	pending, err := tx.PendingInvitations(ctx, i.ProjectID, i.ID, now)
 	if err != nil {
 		return err
@@ -35,14 +31,29 @@ func (v *Vault) withinBounds(ctx context.Context, tx store.Tx, inviterID string,
 	if pending.N >= maxPendingInvitations {
 		return tooSoon(pending.First, now, fmt.Sprintf("This project has %d pending invitations, the most there can be. Revoke those that are not needed.", pending.N))
 	}
-	links, err := tx.LinksBy(ctx, inviterID, earlier(now, inviterDay))
+	if err := v.soonAgain(ctx, tx, i, now); err != nil {
+		return err
+	}
+	return countLink(ctx, tx, inviterID, now)
+}
+
+// inviters begins the subjects of countLink.
+const inviters = "invitations:"
+
+// countLink bounds the links that a person makes in a day. They have a count of
+// their own, because invitations are gone with their project: who deletes that and
+// makes another has not sent the mail any less.
+func countLink(ctx context.Context, tx store.Tx, inviterID string, now store.Micros) error {
+	subject, rule := inviters+inviterID, store.ThrottleRule{Limit: maxLinksPerDay, Window: micros(inviterDay)}
+	counted, err := tx.ReserveAttempt(ctx, subject, rule, now)
+	if err != nil || counted {
+		return err
+	}
+	row, err := tx.Throttle(ctx, subject)
 	if err != nil {
 		return err
 	}
-	if links.N >= maxLinksPerDay {
-		return tooSoon(later(links.First, inviterDay), now, fmt.Sprintf("You have sent %d invitations within a day, the most one person can. Go on later.", links.N))
-	}
-	return v.soonAgain(ctx, tx, i, now)
+	return tooSoon(now+row.Wait(rule, now), now, fmt.Sprintf("You have sent %d invitations within a day, the most one person can. Go on later.", row.Failures))
 }
 
 // soonAgain spares an address mails that follow each other closely.

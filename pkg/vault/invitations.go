@@ -148,7 +148,6 @@ func (v *Vault) sendInvitation(ctx context.Context, tx store.Tx, p Principal, vi
 	if err != nil {
 		return api.Invitation{}, err
 	}
-	view.SentCount = sentCount(&view.Invitation, now)
 	view.Digest, view.SentAt, view.ExpiresAt = digestOf(token), store.MicrosOf(now), store.MicrosOf(now.Add(v.inviteExpiry))
 	view.InvitedBy, view.Inviter, view.InviterRole = p.user.ID, *p.user, ""
 	put := tx.RenewInvitation
@@ -175,16 +174,6 @@ func (v *Vault) sendInvitation(ctx context.Context, tx store.Tx, p Principal, vi
 		e.detail["environments"] = limitsText(answer.Environments)
 	}
 	return answer, v.record(ctx, tx, p, e)
-}
-
-// sentCount is the number of links that an invitation has had once there is one
-// more: they are counted until a day went by without one, for the bound on what a
-// person may send in a day.
-func sentCount(i *store.Invitation, now time.Time) int {
-	if i.SentAt <= store.MicrosOf(now.Add(-inviterDay)) {
-		return 1
-	}
-	return i.SentCount + 1
 }
 
 // invitedAlready words the conflict of two open invitations to one address.

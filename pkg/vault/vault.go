@@ -172,7 +172,8 @@ func (v *Vault) removeExpired(ctx context.Context) error {
 		if err := tx.DeletePasswordResets(ctx, store.MicrosOf(now)); err != nil {
 			return err
 		}
-		if err := tx.DeleteThrottles(ctx, store.MicrosOf(now.Add(-throttleLife)), store.MicrosOf(now)); err != nil {
+		err := tx.DeleteThrottles(ctx, store.MicrosOf(now), store.MicrosOf(now.Add(-throttleLife)), inviters, store.MicrosOf(now.Add(-inviterDay)))
+		if err != nil {
 			return err
 		}
 		if err := tx.DeleteEndedInvitations(ctx, store.MicrosOf(now.Add(-invitationLife))); err != nil {
