@@ -39,12 +39,15 @@ func revisionTag(revision int64) string { return `"` + strconv.FormatInt(revisio
 func versionTag(s api.Secret) string { return fmt.Sprintf(`"v%d-%d"`, s.Version, s.Revision) }
 
 // startSession hands the cookies of a session that has just begun to the
-// browser.
+// browser, and the mark by which it is known from now on.
 func (c *call) startSession(token api.Value) error {
 	who, err := c.api.vault.IdentifySession(c, token.Reveal(), c.who.Request)
 	if err != nil {
 		return err
 	}
 	c.api.cookies.Start(c.w, token, who.SessionID())
+	if mark := c.api.vault.BrowserMark(who); mark.Len() > 0 {
+		c.api.cookies.RememberBrowser(c.w, mark)
+	}
 	return nil
 }

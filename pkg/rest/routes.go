@@ -164,6 +164,7 @@ func onboard(c *call, in withBody[api.OnboardRequest]) (api.OnboardResponse, err
 }
 
 func login(c *call, in withBody[api.LoginRequest]) (api.Account, error) {
+	c.who.Request.BrowserMark = c.api.cookies.Browser(c.r)
 	account, token, err := c.api.vault.Login(c, c.who, in.Body)
 	if err != nil {
 		return account, err

@@ -6,7 +6,8 @@
 // holds 256 random bits and is unreadable for scripts; "csrftoken" is readable,
 // and its value must come back in the X-CSRFToken header of every unsafe
 // request. It is a MAC of the session's id, so that it can not be planted from a
-// sibling domain, and it is compared in constant time.
+// sibling domain, and it is compared in constant time. Cookies of our own names are
+// in hosted.go.
 package session
 
 import (

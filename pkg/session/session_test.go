@@ -52,7 +52,7 @@ func TestLogoutAndEndedSessionsCanNotBeReplayed(t *testing.T) {
 	heartlocktest.EachEngine(t, func(t *testing.T, s *heartlocktest.Server, owner *heartlocktest.Caller) {
 		replay := owner.On(s)
 		owner.Call("POST", "/auth/logout/", nil).Want(204)
-		if len(owner.Cookies) != 0 {
+		if _, known := owner.Cookies["heartlock_browser"]; !known || len(owner.Cookies) != 1 { // which opens nothing
 			t.Errorf("the browser keeps %v", owner.Cookies)
 		}
 		replay.Call("GET", "/auth/me/", nil).WantProblem(401)
@@ -245,7 +245,7 @@ func TestCookiesAreSetOnlyWhenNeeded(t *testing.T) {
 	c := s.Anonymous()
 	answer := c.Call("POST", login, credentials(heartlocktest.OwnerEmail, heartlocktest.Password)).Want(200)
 	for _, cookie := range (&http.Response{Header: answer.Header}).Cookies() {
-		if !cookie.Secure || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" || cookie.HttpOnly != (cookie.Name == "sessionid") || cookie.Domain != "" {
+		if !cookie.Secure || cookie.SameSite < http.SameSiteLaxMode || cookie.Path != "/" || cookie.HttpOnly != (cookie.Name != "csrftoken") || cookie.Domain != "" {
 			t.Errorf("%s: %s", cookie.Name, cookie.Raw)
 		}
 	}

@@ -16,15 +16,17 @@ var errBadLogin = fault.New(fault.Unauthenticated, "Invalid email or password.")
 
 // Login signs a person in. Whatever is wrong, the error and the time it takes
 // are the same; the attempt is audited. Only who knows the password is told that
-// the account has a second factor, and that its code is missing or wrong. After too many that were wrong, for the
-// address or from the network, it is fault.TooManyRequests for a while. The
-// session token is new, and the session that p may have come with is ended, so
-// that nobody can be made to use a session that another knows.
+// the account has a second factor, and that its code is missing or wrong. After too
+// many that were wrong, for the address or from the network, it is
+// fault.TooManyRequests for a while; a browser that the account was signed in to
+// from before has a count of its own. The session token is new, and the session
+// that p may have come with is ended, so that nobody can be made to use a session
+// that another knows.
 func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (api.Account, api.Value, error) {
-	email, problem := typedEmail(in.Email)
-	subjects := []subject{networkSubject(p.Request.IP)}
-	if problem == "" {
-		subjects = append(subjects, accountSubject(email))
+	email, _ := typedEmail(in.Email)
+	subjects, err := v.loginSubjects(ctx, p.Request, email)
+	if err != nil {
+		return api.Account{}, api.Value{}, err
 	}
 	t, err := v.beginTrial(ctx, Principal{Request: p.Request}, ActionLogin, subjects...)
 	if err != nil {

@@ -18,6 +18,9 @@ type Request struct {
 	// "https://secrets.example.com", if ALLOWED_HOSTS names that host letter by
 	// letter; else it is empty. Links may be built from it.
 	Origin string
+	// BrowserMark is what the browser brings of a former sign-in: see
+	// Vault.BrowserMark. It is looked at by Login alone.
+	BrowserMark string
 }
 
 // Principal is who calls. Only this package makes one that is not anonymous:

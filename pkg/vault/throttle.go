@@ -14,12 +14,22 @@ import (
 
 // subject is what attempts are counted against.
 type subject struct {
-	name string
-	rule store.ThrottleRule
+	name  string
+	about string // as the audit trail names it; "": what follows the colon of name
+	rule  store.ThrottleRule
 	// ownedBySuccess: an attempt that succeeds shows that the others were by the
 	// same person, and forgets them. For a network it shows nothing of the kind:
 	// a guesser with an account of his own would sign in to it in between.
 	ownedBySuccess bool
+}
+
+// target is the subject as the audit trail names it.
+func (s subject) target() string {
+	if s.about != "" {
+		return s.about
+	}
+	_, name, _ := strings.Cut(s.name, ":")
+	return name
 }
 
 // The bounds of guessing, for all servers together. Five for an account is what
@@ -179,7 +189,7 @@ func (t *trial) failed(ctx context.Context) error {
 				continue
 			}
 			err = t.v.record(ctx, tx, Principal{Request: t.p.Request, user: t.p.user}, event{
-				action: ActionThrottle, outcome: outcomeRefused, target: s.name[strings.IndexByte(s.name, ':')+1:],
+				action: ActionThrottle, outcome: outcomeRefused, target: s.target(),
 				detail: map[string]string{"tried": string(t.action), "blocked_to": (now + s.rule.Block).Time().Format(time.RFC3339)},
 			})
 			if err != nil {
