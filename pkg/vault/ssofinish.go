@@ -177,6 +177,11 @@ func (v *Vault) linkByEmail(ctx context.Context, tx store.Tx, p Principal, userI
 	if err != nil {
 		return nil, err
 	}
+	for i := range others {
+		if others[i].Provider == who.Provider && others[i].Subject == who.Subject { // linked since it was looked for
+			return v.useIdentity(ctx, tx, &others[i], who)
+		}
+	}
 	hasFactor, err := tx.HasSecondFactor(ctx, user.ID)
 	if err != nil {
 		return nil, err
