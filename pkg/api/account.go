@@ -53,6 +53,7 @@ type UpdateMe struct {
 type ChangePassword struct {
 	CurrentPassword Value `json:"current_password"`
 	NewPassword     Value `json:"new_password"`
+	RevokeTokens    bool  `json:"revoke_tokens,omitzero"` // all personal tokens too
 }
 
 // Session is one browser that is signed in.

@@ -9,6 +9,7 @@ type PasswordResetRequest struct {
 // PasswordResetConfirm chooses a new password by the token of such a link, which
 // serves once.
 type PasswordResetConfirm struct {
-	Token       Value `json:"token"`
-	NewPassword Value `json:"new_password"`
+	Token        Value `json:"token"`
+	NewPassword  Value `json:"new_password"`
+	RevokeTokens bool  `json:"revoke_tokens,omitzero"` // all personal tokens too
 }

@@ -77,17 +77,7 @@ func (tx Tx) OwnedProjects(ctx context.Context, userID string) ([]Project, error
 // DeleteTokensMadeBy revokes the service tokens of a project that a person has
 // created, and returns what they were, oldest first.
 func (tx Tx) DeleteTokensMadeBy(ctx context.Context, projectID, userID string) ([]Token, error) {
-	var rows []Token
-	err := tx.db.NewSelect().Model(&rows).Where("t.project_id = ?", projectID).
-		Where("t.created_by_kind = 'user'").Where("t.created_by_id = ?", userID).
-		OrderExpr("t.created_at, t.id").Scan(ctx)
-	if err != nil {
-		return nil, wrap(err)
-	}
-	for i := range rows {
-		if err := affected(tx.db.NewDelete().Model(&rows[i]).WherePK().Exec(ctx)); err != nil {
-			return nil, err
-		}
-	}
-	return rows, nil
+	return tx.deleteTokens(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("t.project_id = ?", projectID).Where("t.created_by_kind = 'user'").Where("t.created_by_id = ?", userID)
+	})
 }

@@ -139,6 +139,26 @@ func (tx Tx) DeleteProjectToken(ctx context.Context, projectID, id string) (*Tok
 	return tx.deleteToken(ctx, "project_id", projectID, id)
 }
 
+// DeleteTokensOfUser revokes all personal tokens of a user and returns what they
+// were, oldest first.
+func (tx Tx) DeleteTokensOfUser(ctx context.Context, userID string) ([]Token, error) {
+	return tx.deleteTokens(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("t.user_id = ?", userID) })
+}
+
+// deleteTokens revokes the tokens that a query finds.
+func (tx Tx) deleteTokens(ctx context.Context, those func(*bun.SelectQuery) *bun.SelectQuery) ([]Token, error) {
+	var rows []Token
+	if err := those(tx.db.NewSelect().Model(&rows)).OrderExpr("t.created_at, t.id").Scan(ctx); err != nil {
+		return nil, wrap(err)
+	}
+	for i := range rows {
+		if err := affected(tx.db.NewDelete().Model(&rows[i]).WherePK().Exec(ctx)); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
 func (tx Tx) deleteToken(ctx context.Context, ownerColumn, ownerID, id string) (*Token, error) {
 	token := new(Token)
 	err := tx.db.NewSelect().Model(token).

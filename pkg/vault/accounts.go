@@ -238,7 +238,7 @@ func assign[T any](dst *T, src *T) {
 // ChangePassword replaces the caller's password. Every session of his ends, the
 // one he came with too; the token of a new one is returned in its place. A link
 // to choose a new password that was sent before is worthless. Personal tokens
-// stay: they are revoked one by one. He gets a mail.
+// stay, unless he wants all of them revoked. He gets a mail.
 func (v *Vault) ChangePassword(ctx context.Context, p Principal, in api.ChangePassword) (api.Value, error) {
 	if _, err := admit(p, ActionChangePassword); err != nil {
 		return api.Value{}, err
@@ -261,6 +261,11 @@ func (v *Vault) ChangePassword(ctx context.Context, p Principal, in api.ChangePa
 		}
 		if err := v.replacePassword(ctx, tx, p.Request, user, hash); err != nil {
 			return err
+		}
+		if in.RevokeTokens {
+			if err := v.revokeAllOwn(ctx, tx, p, user.ID); err != nil {
+				return err
+			}
 		}
 		if err := tx.InsertSession(ctx, v.newSession(p, user.ID, token, v.micros())); err != nil {
 			return err

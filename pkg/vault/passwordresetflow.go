@@ -125,9 +125,9 @@ func (v *Vault) sealNothing(ctx context.Context, tx store.Tx, m mail.Message) er
 }
 
 // ConfirmPasswordReset chooses a new password by a link. All sessions of the
-// account end, and its person gets a mail. It neither signs him in nor touches his
-// second factor. A link that does not serve is fault.Gone; a password that is
-// refused leaves the link as it was.
+// account end, its personal tokens too if that is wanted, and its person gets a
+// mail. It neither signs him in nor touches his second factor. A link that does not
+// serve is fault.Gone; a password that is refused leaves the link as it was.
 func (v *Vault) ConfirmPasswordReset(ctx context.Context, p Principal, in api.PasswordResetConfirm) error {
 	return v.Guard(ctx, p, ActionConfirmPasswordReset, func() error {
 		user, digest, err := v.linkedUser(ctx, in.Token)
@@ -142,7 +142,7 @@ func (v *Vault) ConfirmPasswordReset(ctx context.Context, p Principal, in api.Pa
 			return err
 		}
 		return v.store.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-			return v.resetByLink(ctx, tx, p, user.ID, digest, hash)
+			return v.resetByLink(ctx, tx, p, reset{user.ID, digest, hash, in.RevokeTokens})
 		})
 	})
 }
@@ -167,23 +167,36 @@ func (v *Vault) linkedUser(ctx context.Context, token api.Value) (*store.User, [
 	return user, digest, err
 }
 
+// reset is a new password that is chosen by a link.
+type reset struct {
+	userID       string
+	digest       []byte // of the link's token
+	hash         string
+	revokeTokens bool
+}
+
 // resetByLink looks again with the account's row locked: of two attempts with one
 // link, one succeeds.
-func (v *Vault) resetByLink(ctx context.Context, tx store.Tx, p Principal, userID string, digest []byte, hash string) error {
-	user, err := tx.UserByID(ctx, userID)
+func (v *Vault) resetByLink(ctx context.Context, tx store.Tx, p Principal, r reset) error {
+	user, err := tx.UserByID(ctx, r.userID)
 	if err != nil {
 		return err
 	}
-	_, err = tx.PasswordResetByDigest(ctx, digest, v.micros())
+	_, err = tx.PasswordResetByDigest(ctx, r.digest, v.micros())
 	if errors.Is(err, fault.NotFound) || err == nil && !user.IsActive {
 		return errBadLink
 	}
 	if err != nil {
 		return err
 	}
-	if err := v.replacePassword(ctx, tx, p.Request, user, hash); err != nil {
+	if err := v.replacePassword(ctx, tx, p.Request, user, r.hash); err != nil {
 		return err
 	}
 	who := Principal{Request: p.Request, user: user}
+	if r.revokeTokens {
+		if err := v.revokeAllOwn(ctx, tx, who, user.ID); err != nil {
+			return err
+		}
+	}
 	return v.record(ctx, tx, who, event{action: ActionConfirmPasswordReset, target: user.Email})
 }

@@ -59,6 +59,22 @@ func (v *Vault) createPersonalToken(ctx context.Context, p Principal, userID str
 	return answer, err
 }
 
+// revokeAllOwn makes all personal tokens of a person worthless, in a transaction that
+// has locked his row.
+func (v *Vault) revokeAllOwn(ctx context.Context, tx store.Tx, p Principal, userID string) error {
+	rows, err := tx.DeleteTokensOfUser(ctx, userID)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		e := event{action: ActionRevokeOwnToken, target: rows[i].Name, detail: map[string]string{"id": rows[i].ID}}
+		if err := v.record(ctx, tx, p, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // RevokeOwnToken makes one of the caller's personal tokens worthless at once.
 func (v *Vault) RevokeOwnToken(ctx context.Context, p Principal, id string) error {
 	if _, err := admit(p, ActionRevokeOwnToken); err != nil {
