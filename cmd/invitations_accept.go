@@ -101,6 +101,8 @@ func (o *acceptOptions) acceptable(opened *api.OpenedInvitation) error {
 		return fault.New(fault.Gone, "This invitation is not valid any more: it was used, revoked or sent again, or its time is over. Ask for a new one.")
 	case opened.AccountExists:
 		return fault.Newf(fault.Conflict, "There is an account with the address %s. Open the link in a browser and sign in there: a token can not accept invitations.", opened.Email)
+	case opened.NeedsMailedLink:
+		return fault.Newf(fault.Forbidden, "This link can not create the account %s. Use the link in the mail that was sent to that address.", opened.Email)
 	}
 	return nil
 }

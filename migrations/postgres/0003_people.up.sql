@@ -6,8 +6,9 @@
 -- and no table of its own, so that the lock on a membership holds all the rights.
 ALTER TABLE memberships ADD COLUMN environment_limits TEXT NOT NULL DEFAULT '';
 
--- An invitation ends by being accepted or revoked, or by its time. The digest is
--- that of the newest link.
+-- An invitation ends by being accepted or revoked, or by its time. The digests are
+-- those of its newest links: one that its sender sees, and one that only the mail
+-- holds, on servers whose mail reaches people.
 CREATE TABLE invitations (
     id                 TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     project_id         TEXT COLLATE "C" NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
@@ -15,6 +16,7 @@ CREATE TABLE invitations (
     role               TEXT NOT NULL CHECK (role IN ('viewer', 'member', 'admin', 'owner')),
     environment_limits TEXT NOT NULL, -- as of a membership
     digest             BYTEA NOT NULL UNIQUE,
+    mailed_digest      BYTEA UNIQUE,
     invited_by         TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     created_at         BIGINT NOT NULL,
     sent_at            BIGINT NOT NULL, -- when its newest link was made

@@ -33,9 +33,10 @@ type Invitation struct {
 	CreatedAt    time.Time                    `json:"created_at"`
 	SentAt       time.Time                    `json:"sent_at"` // when the newest link was made
 	ExpiresAt    time.Time                    `json:"expires_at"`
-	// Link opens the invitation: whoever has it can see it, and can accept it if
-	// there is no account with the address yet. It is only in the answer that
-	// makes it.
+	// Link opens the invitation: whoever has it can see it, and the account of the
+	// address can accept it. On a server that can not send mail it also creates that
+	// account; elsewhere the link in the mail does, which nobody else sees. It is
+	// only in the answer that makes it.
 	Link *Value `json:"link,omitzero"`
 }
 
@@ -58,6 +59,9 @@ type OpenedInvitation struct {
 	// AccountExists says how a pending invitation is accepted: by signing in with
 	// the account, or by creating it.
 	AccountExists bool `json:"account_exists"`
+	// NeedsMailedLink says that this link can not create the account: the one in the
+	// mail to the address can, which shows that the mailbox is his who accepts.
+	NeedsMailedLink bool `json:"needs_mailed_link"`
 }
 
 // AcceptInvitation accepts an invitation: with a password for who has no account

@@ -14,11 +14,11 @@ const (
 func invitationRoutes() []Route {
 	return []Route{
 		define(get, invitations, vault.ActionListInvitations, ok, "The invitations of a project that were neither accepted nor revoked.", listInvitations),
-		define(post, invitations, vault.ActionCreateInvitation, created, "Invite an address; the link is in this answer and in the mail only.", createInvitation),
+		define(post, invitations, vault.ActionCreateInvitation, created, "Invite an address by mail; a link to pass on is in this answer only. Where mail is sent, only the link of the mail can create the account.", createInvitation),
 		define(remove, invitation, vault.ActionRevokeInvitation, noContent, "Revoke an invitation.", revokeInvitation),
 		define(post, invitation+"resend/", vault.ActionResendInvitation, ok, "Send an invitation again with a new link and a new expiry; the former link ends.", resendInvitation),
 		define(get, opened, vault.ActionReadInvitation, ok, "What a link invites to. Changes nothing.", openInvitation),
-		define(post, opened+"accept/", vault.ActionAcceptInvitation, ok, "Accept an invitation: as the account of the invited address, or create and sign in to exactly that account.", acceptInvitation),
+		define(post, opened+"accept/", vault.ActionAcceptInvitation, ok, "Accept an invitation: as the account of the invited address, or, by the link of the mail, create and sign in to exactly that account.", acceptInvitation),
 	}
 }
 

@@ -61,7 +61,7 @@ func dumpTables() []Table {
 		{Name: "audit_chain", key: "id", Columns: columns("id int", "first_id int", "first_mac bytes", "last_id int", "last_mac bytes",
 			"head_mac bytes", "sealed text", "key_fingerprint text")},
 		{Name: "invitations", key: "id", Columns: columns("id text", "project_id text", "email text", "role text", "environment_limits text",
-			"digest bytes", "invited_by text", "created_at int", "sent_at int", "expires_at int", "accepted_at int", "revoked_at int")},
+			"digest bytes", "mailed_digest bytes", "invited_by text", "created_at int", "sent_at int", "expires_at int", "accepted_at int", "revoked_at int")},
 		{Name: "identities", key: "provider, subject", Columns: columns("provider text", "subject text", "user_id text", "email text",
 			"created_at int", "last_login_at int")},
 		{Name: "second_factors", key: "user_id", Columns: columns("user_id text", "sealed text", "key_fingerprint text", "created_at int",

@@ -15,7 +15,7 @@ type InvitationView struct {
 }
 
 const invitationViews = `
-SELECT iv.id, iv.project_id, iv.email, iv.role, iv.environment_limits, iv.invited_by, iv.created_at, iv.sent_at,
+SELECT iv.id, iv.project_id, iv.email, iv.role, iv.environment_limits, iv.mailed_digest, iv.invited_by, iv.created_at, iv.sent_at,
        iv.expires_at, iv.accepted_at, iv.revoked_at, p.slug, p.name,
        u.email, u.first_name, u.last_name, u.is_active, COALESCE(m.role, '')
 FROM invitations iv JOIN projects p ON p.id = iv.project_id JOIN users u ON u.id = iv.invited_by
@@ -23,17 +23,17 @@ LEFT JOIN memberships m ON m.project_id = iv.project_id AND m.user_id = iv.invit
 
 func (v *InvitationView) targets() []any {
 	return []any{
-		&v.ID, &v.ProjectID, &v.Email, &v.Role, &v.EnvironmentLimits, &v.InvitedBy, &v.CreatedAt, &v.SentAt,
+		&v.ID, &v.ProjectID, &v.Email, &v.Role, &v.EnvironmentLimits, &v.MailedDigest, &v.InvitedBy, &v.CreatedAt, &v.SentAt,
 		&v.ExpiresAt, &v.AcceptedAt, &v.RevokedAt, &v.ProjectSlug, &v.ProjectName,
 		&v.Inviter.Email, &v.Inviter.FirstName, &v.Inviter.LastName, &v.Inviter.IsActive, &v.InviterRole,
 	}
 }
 
-// InvitationByDigest finds the invitation whose newest link has this token,
-// whatever has become of it. Nothing is locked.
+// InvitationByDigest finds the invitation of which one of the newest links has this
+// token, whatever has become of it. Nothing is locked.
 func (q Queries) InvitationByDigest(ctx context.Context, digest []byte) (*InvitationView, error) {
 	v := new(InvitationView)
-	err := q.hotRow(ctx, v.targets(), invitationViews+"WHERE iv.digest = ?", digest)
+	err := q.hotRow(ctx, v.targets(), invitationViews+"WHERE (iv.digest = ? OR iv.mailed_digest = ?)", digest, digest)
 	v.Inviter.ID = v.InvitedBy
 	return v, err
 }
@@ -127,14 +127,14 @@ WHERE project_id = ? AND email = ? AND sent_at > ?`, projectID, email, since)
 }
 
 // The digest of a link is written by statements with parameters: see accounts.go.
-var insertInvitations = newInsertion("invitations", "id", "project_id", "email", "role", "environment_limits", "digest", "invited_by",
+var insertInvitations = newInsertion("invitations", "id", "project_id", "email", "role", "environment_limits", "digest", "mailed_digest", "invited_by",
 	"created_at", "sent_at", "expires_at", "accepted_at", "revoked_at")
 
 // InsertInvitation adds an invitation; if one to the same address is open it is
 // fault.Conflict.
 func (tx Tx) InsertInvitation(ctx context.Context, i *Invitation) error {
 	return tx.insertRows(ctx, insertInvitations, []any{
-		i.ID, i.ProjectID, i.Email, i.Role, i.EnvironmentLimits, i.Digest, i.InvitedBy,
+		i.ID, i.ProjectID, i.Email, i.Role, i.EnvironmentLimits, i.Digest, i.MailedDigest, i.InvitedBy,
 		i.CreatedAt, i.SentAt, i.ExpiresAt, i.AcceptedAt, i.RevokedAt,
 	})
 }
@@ -142,18 +142,18 @@ func (tx Tx) InsertInvitation(ctx context.Context, i *Invitation) error {
 // open is the condition under which something can still become of an invitation.
 const open = ` AND accepted_at IS NULL AND revoked_at IS NULL`
 
-// RenewInvitation gives an open invitation a new link: its digest, by whom, when
+// RenewInvitation gives an open invitation new links: their digests, by whom, when
 // and until when. One that is not open is fault.NotFound.
 func (tx Tx) RenewInvitation(ctx context.Context, i *Invitation) error {
-	return affected(tx.hotExec(ctx, `UPDATE invitations SET digest = ?, invited_by = ?, sent_at = ?, expires_at = ?
-WHERE id = ?`+open, i.Digest, i.InvitedBy, i.SentAt, i.ExpiresAt, i.ID))
+	return affected(tx.hotExec(ctx, `UPDATE invitations SET digest = ?, mailed_digest = ?, invited_by = ?, sent_at = ?, expires_at = ?
+WHERE id = ?`+open, i.Digest, i.MailedDigest, i.InvitedBy, i.SentAt, i.ExpiresAt, i.ID))
 }
 
-// AcceptInvitation uses an invitation up, by the link that has this digest. If
+// AcceptInvitation uses an invitation up, by a link that has this digest. If
 // it was used, revoked or renewed, or its time is over, it is fault.NotFound:
 // of any number of transactions one succeeds.
 func (tx Tx) AcceptInvitation(ctx context.Context, id string, digest []byte, now Micros) error {
-	return affected(tx.hotExec(ctx, `UPDATE invitations SET accepted_at = ? WHERE id = ? AND digest = ? AND expires_at > ?`+open, now, id, digest, now))
+	return affected(tx.hotExec(ctx, `UPDATE invitations SET accepted_at = ? WHERE id = ? AND (digest = ? OR mailed_digest = ?) AND expires_at > ?`+open, now, id, digest, digest, now))
 }
 
 // RevokeInvitation ends an open invitation; one that is not open is

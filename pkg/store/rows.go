@@ -251,7 +251,8 @@ type Invitation struct {
 	Email             string // canonical
 	Role              string
 	EnvironmentLimits string
-	Digest            []byte // of the newest link's token
+	Digest            []byte // of the token of the newest link that its sender sees
+	MailedDigest      []byte // of the one in the mail; nil: mail reaches nobody
 	InvitedBy         string // a user's id
 	CreatedAt         Micros
 	SentAt            Micros // when its newest link was made

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -16,6 +17,7 @@ var (
 	errInvitationOver = fault.New(fault.Gone, "This invitation is not valid any more: it was used, revoked or sent again, or its time is over. Ask for a new one.")
 	errOtherAccount   = fault.New(fault.Forbidden, "This invitation is for another address than that of your account. Sign out, and open the link again; or ask for an invitation to your address.")
 	errSignInFirst    = fault.New(fault.Conflict, "There is an account with the invited address. Sign in with it, and open the link again.")
+	errNotMailed      = fault.New(fault.Forbidden, "This link is for somebody who has an account. To create one for the invited address, use the link in the mail that was sent there.")
 	errInactive       = fault.New(fault.Forbidden, "The account with the invited address is switched off. An administrator of this server can switch it on.")
 )
 
@@ -47,6 +49,7 @@ func (v *Vault) OpenInvitation(ctx context.Context, p Principal, token string) (
 	}
 	_, err = v.store.UserByEmail(ctx, view.Email)
 	if errors.Is(err, fault.NotFound) {
+		answer.NeedsMailedLink = !provesMailbox(view, digestOf(token))
 		return answer, nil
 	}
 	answer.AccountExists = err == nil
@@ -56,6 +59,14 @@ func (v *Vault) OpenInvitation(ctx context.Context, p Principal, token string) (
 // stillMeant reports whether who has invited may still invite to that role.
 func stillMeant(view *store.InvitationView) bool {
 	return view.Inviter.IsActive && mayInvite(api.Role(view.InviterRole), api.Role(view.Role)) == nil
+}
+
+// provesMailbox reports whether who has a link may create the account of the
+// invited address. The sender of the invitation sees a link, too: if that were
+// enough, anybody could make himself the account of anybody's address, and wait
+// until others trust it. Where mail reaches nobody there is no other way.
+func provesMailbox(view *store.InvitationView, digest []byte) bool {
+	return view.MailedDigest == nil || bytes.Equal(view.MailedDigest, digest)
 }
 
 // invitationByToken finds what a link opens. What can be no link's token is not
@@ -72,9 +83,9 @@ func (v *Vault) invitationByToken(ctx context.Context, q store.Queries, token st
 }
 
 // AcceptInvitation makes the caller a member, if the invitation is for the
-// address of the account that he is signed in to; or, of a caller who is nobody,
-// creates exactly that account and signs it in: then the token of its session is
-// returned, too. It works once. Tokens are refused: see the policy.
+// address of the account that he is signed in to; or, of a caller who is nobody and
+// has the link of the mail, creates exactly that account and signs it in: then the
+// token of its session is returned, too. It works once. Tokens are refused: see the policy.
 //
 // Whether the invitation is still valid, and who has invited may still do so, is
 // decided in the transaction that accepts it. A refusal is audited. Someone who
@@ -134,6 +145,9 @@ func (a *acceptance) prepare(ctx context.Context, in api.AcceptInvitation) error
 	}
 	if err := noAccount(ctx, a.vault.store.Queries, a.view.Email); err != nil {
 		return err
+	}
+	if !provesMailbox(a.view, a.digest) {
+		return errNotMailed
 	}
 	if in.Password == nil {
 		return fault.InvalidField("body.password", "is needed to create the account")

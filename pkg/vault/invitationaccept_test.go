@@ -1,12 +1,14 @@
 package vault_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/mail"
 	"github.com/heartlock/heartlock/pkg/vault"
 )
 
@@ -252,5 +254,65 @@ func TestMembersKeepTheirRole(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.refused(t, "who was removed", bob, invitationToken(t, i), api.AcceptInvitation{}, fault.Gone, api.InvitationRevoked)
+	})
+}
+
+// Whoever can make a project can invite any address, and sees a link. It must not
+// make him the account of that address, which others may invite and an identity
+// provider would give its person to: that takes the link of the mail.
+func TestTheLinkThatTheInviterSeesCreatesNoAccount(t *testing.T) {
+	mailed := regexp.MustCompile(`https://secrets\.example\.com/invitations/([0-9A-Za-z]{43})/`)
+	eachMailHouse(t, func(t *testing.T, h *mailHouse) {
+		mallory, _ := h.someone(t, "mallory")
+		must(h.CreateProject(t.Context(), mallory, api.CreateProject{Name: "Bait"}))
+		next := func() string {
+			t.Helper()
+			h.deliver(t, vault.Delivery{Sent: 1}, "")
+			found := mailed.FindStringSubmatch(h.smtp.Next(t).Text)
+			if found == nil {
+				t.Fatal("the mail has no link")
+			}
+			return found[1]
+		}
+		invite := func(email string) (i api.Invitation, shown, sent string) {
+			t.Helper()
+			i = must(h.CreateInvitation(t.Context(), mallory, "bait", api.CreateInvitation{Email: email, Role: api.RoleViewer}))
+			return i, invitationToken(t, i), next()
+		}
+		needsMail := func(token string) bool {
+			t.Helper()
+			return must(h.OpenInvitation(t.Context(), nobody(), token)).NeedsMailedLink
+		}
+
+		i, shown, sent := invite("victim@example.com")
+		if shown == sent || !needsMail(shown) || needsMail(sent) {
+			t.Error("the two links do the same")
+		}
+		h.refused(t, "the inviter makes the account", nobody(), shown, withPassword(), fault.Forbidden, api.InvitationPending)
+
+		h.clock.advance(time.Hour)
+		again := invitationToken(t, must(h.ResendInvitation(t.Context(), mallory, "bait", i.ID)))
+		newest := next()
+		for what, former := range map[string]string{"shown": shown, "mailed": sent} {
+			isKind(t, "a former link that was "+what, h.accept(t, nobody(), former, withPassword()), fault.NotFound)
+		}
+		h.refused(t, "the inviter makes the account", nobody(), again, withPassword(), fault.Forbidden, api.InvitationPending)
+		h.acceptAnew(t, newest)
+		h.refused(t, "the other link is used up", nobody(), again, withPassword(), fault.Gone, api.InvitationAccepted)
+
+		// Who has an account is known by signing in, and can use either.
+		_, shown, _ = invite("ann@example.com")
+		if must(h.OpenInvitation(t.Context(), nobody(), shown)).NeedsMailedLink {
+			t.Error("who has an account is sent to his mail")
+		}
+		must(0, h.accept(t, h.ann, shown, api.AcceptInvitation{}))
+
+		// Without mail there is one link, which does all.
+		h.UseMailer(&mail.Mailer{Sender: mail.Disabled{}}, func() {})
+		i = must(h.CreateInvitation(t.Context(), mallory, "bait", api.CreateInvitation{Email: "carl@example.com", Role: api.RoleViewer}))
+		if needsMail(invitationToken(t, i)) {
+			t.Error("without mail nobody can be invited")
+		}
+		h.acceptAnew(t, invitationToken(t, i))
 	})
 }

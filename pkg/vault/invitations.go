@@ -56,7 +56,7 @@ func (v *Vault) Invitations(ctx context.Context, p Principal, projectRef string)
 }
 
 // CreateInvitation invites an address to a project: a mail with a link is queued,
-// and the link is in this answer only. Nobody invites to a higher role than his
+// and a link to pass on is in this answer only. Nobody invites to a higher role than his
 // own. Someone who is a member, or was invited already, is fault.Conflict; more
 // invitations than the bounds allow are fault.TooManyRequests.
 func (v *Vault) CreateInvitation(ctx context.Context, p Principal, projectRef string, in api.CreateInvitation) (answer api.Invitation, err error) {
@@ -140,15 +140,23 @@ func isNewcomer(ctx context.Context, tx store.Tx, projectID, email string) error
 	return nil
 }
 
-// sendInvitation gives an invitation a new link in the caller's name, stores it,
-// queues the mail and records it as a.
+// sendInvitation gives an invitation new links in the caller's name, stores it,
+// queues the mail and records it as a. The link in the mail is another than that in
+// the answer: see provesMailbox.
 func (v *Vault) sendInvitation(ctx context.Context, tx store.Tx, p Principal, view *store.InvitationView, environments []store.Environment, a Action) (api.Invitation, error) {
-	token, now := randomBase62(invitationTokenLength), v.now()
-	text, err := v.link(p, "/invitations/"+token+"/")
+	now := v.now()
+	shown, digest, err := v.invitationLink(p)
 	if err != nil {
 		return api.Invitation{}, err
 	}
-	view.Digest, view.SentAt, view.ExpiresAt = digestOf(token), store.MicrosOf(now), store.MicrosOf(now.Add(v.inviteExpiry))
+	mailed := shown
+	view.Digest, view.MailedDigest = digest, nil
+	if v.mailer().About().Delivers {
+		if mailed, view.MailedDigest, err = v.invitationLink(p); err != nil {
+			return api.Invitation{}, err
+		}
+	}
+	view.SentAt, view.ExpiresAt = store.MicrosOf(now), store.MicrosOf(now.Add(v.inviteExpiry))
 	view.InvitedBy, view.Inviter, view.InviterRole = p.user.ID, *p.user, ""
 	put := tx.RenewInvitation
 	if a == ActionCreateInvitation {
@@ -158,7 +166,7 @@ func (v *Vault) sendInvitation(ctx context.Context, tx store.Tx, p Principal, vi
 		return api.Invitation{}, invitedAlready(err)
 	}
 	err = v.queueMail(ctx, tx, view.Email, mail.Invitation{
-		Project: view.ProjectName, Role: view.Role, InvitedBy: inviterText(&view.Inviter), Link: text, ExpiresAt: view.ExpiresAt.Time(),
+		Project: view.ProjectName, Role: view.Role, InvitedBy: inviterText(&view.Inviter), Link: mailed, ExpiresAt: view.ExpiresAt.Time(),
 	})
 	if err != nil {
 		return api.Invitation{}, err
@@ -167,13 +175,19 @@ func (v *Vault) sendInvitation(ctx context.Context, tx store.Tx, p Principal, vi
 	if err != nil {
 		return api.Invitation{}, err
 	}
-	link := api.NewValue(text)
-	answer.Link = &link
+	answer.Link = new(api.NewValue(shown))
 	e := invitationEvent(a, &view.Invitation)
 	if len(answer.Environments) > 0 {
 		e.detail["environments"] = limitsText(answer.Environments)
 	}
 	return answer, v.record(ctx, tx, p, e)
+}
+
+// invitationLink makes a link to an invitation, and the digest of its token.
+func (v *Vault) invitationLink(p Principal) (link string, digest []byte, err error) {
+	token := randomBase62(invitationTokenLength)
+	link, err = v.link(p, "/invitations/"+token+"/")
+	return link, digestOf(token), err
 }
 
 // invitedAlready words the conflict of two open invitations to one address.

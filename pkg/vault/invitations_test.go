@@ -57,6 +57,7 @@ func (h *house) welcome(t *testing.T, email string, role api.Role) vault.Princip
 func (h *house) age(t *testing.T) {
 	t.Helper()
 	h.exec(t, "UPDATE invitations SET sent_at = sent_at - 172800000000")
+	h.exec(t, "UPDATE throttles SET since = since - 172800000000")
 }
 
 // text is every row of a table, as one text.
