@@ -19,8 +19,8 @@ func newInvitationsCommand(c *cli) *cobra.Command {
 	group := newGroup("invitations", "Invite people to a project")
 	list := newInvitationsListCommand(c, f)
 	group.Long = `Invites people to a project by their e-mail addresses. Who is invited gets a mail
-with a link; the link is printed as well, for servers that send no mail. Without a
-command it lists the invitations.` + exits(clientKinds(fault.NotFound)...)
+with a link; a link is printed as well, for who has an account already, and for
+servers that send no mail. Without a command it lists the invitations.` + exits(clientKinds(fault.NotFound)...)
 	project := []*cobra.Command{list, newInvitationsCreateCommand(c, f), newInvitationsResendCommand(c, f), newInvitationsRevokeCommand(c, f)}
 	for _, cmd := range project {
 		f.register(cmd.Flags(), inProject)
@@ -79,10 +79,10 @@ func newInvitationsCreateCommand(c *cli, f *clientFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create EMAIL",
 		Short: "Invite someone to a project",
-		Long: `Invites the owner of an e-mail address to a project. Prints the link, which is shown
-this one time only, and nothing else on standard output: whoever has the link can
-create the account of that address, if there is none yet. You can invite up to
-your own role.` + exits(clientKinds(fault.NotFound, fault.Conflict)...),
+		Long: `Invites the owner of an e-mail address to a project. Prints a link, which is shown
+this one time only, and nothing else on standard output. The account of that address
+can accept with it. If there is none yet, the link in the mail creates it; on a
+server that sends no mail the printed one does. You can invite up to your own role.` + exits(clientKinds(fault.NotFound, fault.Conflict)...),
 		Example: `  heartlock invitations create ann@example.com --role member --project shop
   heartlock invitations create ann@example.com --role member --environment production=read --project shop`,
 		Args: takes(1, 1, "the EMAIL address of one person"),
