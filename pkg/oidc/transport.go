@@ -129,6 +129,7 @@ func forbidden(address netip.Addr) bool {
 	for _, network := range []string{
 		"0.0.0.0/8", "255.255.255.255/32",
 		"fd00:ec2::254/128",  // Amazon's metadata service
+		"fd20:ce::254/128",   // Google's
 		"100.100.100.200/32", // Alibaba's
 		"192.0.0.192/32",     // Oracle's
 		"168.63.129.16/32",   // Azure's
@@ -140,18 +141,22 @@ func forbidden(address netip.Addr) bool {
 	return false
 }
 
-// embedded is the IPv4 address that an IPv6 address of NAT64 (RFC 6052) or 6to4
-// (RFC 3056) leads to, else the address itself.
+// embedded is the IPv4 address that an IPv6 address leads to which was made of one,
+// by the well-known prefix of NAT64 (RFC 6052), the one for local use (RFC 8215), 6to4
+// (RFC 3056), or as IPv4-translated (RFC 2765) or IPv4-compatible (RFC 4291); else the
+// address itself.
 func embedded(address netip.Addr) netip.Addr {
-	if !address.Is6() {
+	if !address.Is6() || address.IsLoopback() || address.IsUnspecified() {
 		return address
 	}
 	b := address.As16()
-	switch {
-	case netip.MustParsePrefix("64:ff9b::/96").Contains(address):
-		return netip.AddrFrom4([4]byte(b[12:16]))
-	case netip.MustParsePrefix("2002::/16").Contains(address):
+	if netip.MustParsePrefix("2002::/16").Contains(address) {
 		return netip.AddrFrom4([4]byte(b[2:6]))
+	}
+	for _, prefix := range []string{"64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96"} {
+		if netip.MustParsePrefix(prefix).Contains(address) {
+			return netip.AddrFrom4([4]byte(b[12:16]))
+		}
 	}
 	return address
 }
