@@ -136,7 +136,8 @@ const (
 
 // Rule is one line of the policy table.
 type Rule struct {
-	// Open admits everyone, signed in or not.
+	// Open admits everyone, signed in or not; who lacks a second factor only
+	// WithoutFactor.
 	Open bool
 	// NoToken refuses tokens of either kind where everyone else is admitted.
 	NoToken bool
@@ -165,13 +166,13 @@ type Rule struct {
 // policy is the one place that says who may do what. What is not in it is
 // refused.
 var policy = map[Action]Rule{
-	ActionMeta:             {Open: true},
-	ActionOnboardingStatus: {Open: true},
-	ActionOnboard:          {Open: true},
-	ActionLogin:            {Open: true},
+	ActionMeta:             {Open: true, WithoutFactor: true},
+	ActionOnboardingStatus: {Open: true, WithoutFactor: true},
+	ActionOnboard:          {Open: true, WithoutFactor: true},
+	ActionLogin:            {Open: true, WithoutFactor: true},
 
-	ActionRequestPasswordReset: {Open: true},
-	ActionConfirmPasswordReset: {Open: true},
+	ActionRequestPasswordReset: {Open: true, WithoutFactor: true},
+	ActionConfirmPasswordReset: {Open: true, WithoutFactor: true},
 
 	ActionReadSecondFactor:    {SessionOnly: true, WithoutFactor: true},
 	ActionSetUpSecondFactor:   {SessionOnly: true, WithoutFactor: true},
@@ -228,7 +229,7 @@ var policy = map[Action]Rule{
 	ActionCreateInvitation: {Role: api.RoleAdmin},
 	ActionRevokeInvitation: {Role: api.RoleAdmin},
 	ActionResendInvitation: {Role: api.RoleAdmin},
-	ActionReadInvitation:   {Open: true}, // who holds a link
+	ActionReadInvitation:   {Open: true, WithoutFactor: true}, // who holds a link
 	ActionAcceptInvitation: {Open: true, NoToken: true},
 
 	ActionReadAudit:    {Role: api.RoleAdmin},
@@ -306,7 +307,7 @@ func admit(p Principal, a Action) (Rule, error) {
 		return rule, errNotDocumented
 	case rule.NoToken && p.token != nil:
 		return rule, refuseAction(a, errSessionOnly)
-	case rule.Open:
+	case rule.Open && (rule.WithoutFactor || !p.lacksFactor):
 		return rule, nil
 	case rule.LocalOnly:
 		if p.local {
