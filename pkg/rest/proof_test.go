@@ -17,7 +17,7 @@ func TestProofsOverHTTP(t *testing.T) {
 	heartlocktest.EachEngine(t, func(t *testing.T, s *heartlocktest.Server, owner *heartlocktest.Caller) {
 		s.AddUser("vera@example.com")
 		anonymous := s.Anonymous()
-		for _, body := range []map[string]any{{"email": []string{"vera@example.com", "eve@example.net"}}, {"email": map[string]any{}}, {"email": "vera@example.com", "cc": "eve@example.net"}} {
+		for _, body := range []map[string]any{{"email": []string{"vera@example.com", "eve@example.net"}}, {"email": map[string]any{}}, {}, {"email": ""}, {"email": "vera@example.com", "cc": "eve@example.net"}} {
 			anonymous.Call("POST", "/auth/password-reset/", body).WantProblem(400)
 		}
 		if n := s.Count("mail_queue", "kind = 'password-reset'"); n != 0 {

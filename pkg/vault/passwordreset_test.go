@@ -130,7 +130,7 @@ func TestTheAnswerToARequestTellsNothing(t *testing.T) {
 		h.exec(t, "UPDATE users SET is_active = ? WHERE email = 'gone@example.com'", h.boolean(false))
 		must(h.CreateAdmin(t.Context(), vault.Local(), admin("sso@example.com")))
 		h.exec(t, "UPDATE users SET password_hash = '' WHERE email = 'sso@example.com'")
-		for _, address := range []string{"nobody@example.com", "gone@example.com", "sso@example.com", "no address", "", "ann@example.com\x00", "ann@example.com, eve@example.net"} {
+		for _, address := range []string{"nobody@example.com", "gone@example.com", "sso@example.com", "no address", " ", "ann@example.com\x00", "ann@example.com, eve@example.net"} {
 			began := time.Now()
 			if err := h.RequestPasswordReset(t.Context(), onSite(), api.PasswordResetRequest{Email: address}); err != nil {
 				t.Errorf("%q: %v", address, err)

@@ -29,8 +29,11 @@ var errBadLink = fault.New(fault.Gone,
 // mailbox is not to make a second way into it.
 //
 // For whatever address the answer and the time it takes are the same, also if too
-// many links were asked for. It is recorded.
+// many links were asked for. It is recorded. Only no address at all is fault.Invalid.
 func (v *Vault) RequestPasswordReset(ctx context.Context, p Principal, in api.PasswordResetRequest) error {
+	if in.Email == "" {
+		return fault.InvalidField("body.email", "is needed")
+	}
 	answer := time.NewTimer(resetAnswer)
 	defer answer.Stop()
 	base, err := v.link(p, "/password-reset/")
