@@ -102,7 +102,7 @@ func (o *acceptOptions) acceptable(opened *api.OpenedInvitation) error {
 	case opened.AccountExists:
 		return fault.Newf(fault.Conflict, "There is an account with the address %s. Open the link in a browser and sign in there: a token can not accept invitations.", opened.Email)
 	case opened.NeedsMailedLink:
-		return fault.Newf(fault.Forbidden, "This link can not create the account %s. Use the link in the mail that was sent to that address.", opened.Email)
+		return fault.Newf(fault.Forbidden, "This link is for a browser that is signed in as %s. To create the account, use the link in the mail that was sent to that address.", opened.Email)
 	}
 	return nil
 }

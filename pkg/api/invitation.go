@@ -59,8 +59,9 @@ type OpenedInvitation struct {
 	// AccountExists says how a pending invitation is accepted: by signing in with
 	// the account, or by creating it.
 	AccountExists bool `json:"account_exists"`
-	// NeedsMailedLink says that this link can not create the account: the one in the
-	// mail to the address can, which shows that the mailbox is his who accepts.
+	// NeedsMailedLink says that this link serves only who is signed in with the
+	// address, and does not tell whether there is an account: the link in the mail
+	// does, and can create it, because it shows whose the mailbox is.
 	NeedsMailedLink bool `json:"needs_mailed_link"`
 }
 

@@ -17,7 +17,7 @@ var (
 	errInvitationOver = fault.New(fault.Gone, "This invitation is not valid any more: it was used, revoked or sent again, or its time is over. Ask for a new one.")
 	errOtherAccount   = fault.New(fault.Forbidden, "This invitation is for another address than that of your account. Sign out, and open the link again; or ask for an invitation to your address.")
 	errSignInFirst    = fault.New(fault.Conflict, "There is an account with the invited address. Sign in with it, and open the link again.")
-	errNotMailed      = fault.New(fault.Forbidden, "This link is for somebody who has an account. To create one for the invited address, use the link in the mail that was sent there.")
+	errNotMailed      = fault.New(fault.Forbidden, "This link is for somebody who is signed in with the invited address. Sign in and open it again; or, to create the account, use the link in the mail that was sent to that address.")
 	errInactive       = fault.New(fault.Forbidden, "The account with the invited address is switched off. An administrator of this server can switch it on.")
 )
 
@@ -47,9 +47,11 @@ func (v *Vault) OpenInvitation(ctx context.Context, p Principal, token string) (
 	if answer.State != api.InvitationPending {
 		return answer, nil
 	}
+	if answer.NeedsMailedLink = !provesMailbox(view, digestOf(token)); answer.NeedsMailedLink {
+		return answer, nil
+	}
 	_, err = v.store.UserByEmail(ctx, view.Email)
 	if errors.Is(err, fault.NotFound) {
-		answer.NeedsMailedLink = !provesMailbox(view, digestOf(token))
 		return answer, nil
 	}
 	answer.AccountExists = err == nil
@@ -61,10 +63,11 @@ func stillMeant(view *store.InvitationView) bool {
 	return view.Inviter.IsActive && mayInvite(api.Role(view.InviterRole), api.Role(view.Role)) == nil
 }
 
-// provesMailbox reports whether who has a link may create the account of the
-// invited address. The sender of the invitation sees a link, too: if that were
-// enough, anybody could make himself the account of anybody's address, and wait
-// until others trust it. Where mail reaches nobody there is no other way.
+// provesMailbox reports whether who has a link may learn whether there is an
+// account of the invited address, and create it if not. The sender of the
+// invitation sees a link, too: if that were enough, anybody could ask for the
+// accounts there are, or make himself that of anybody's address, and wait until
+// others trust it. Where mail reaches nobody there is no other way.
 func provesMailbox(view *store.InvitationView, digest []byte) bool {
 	return view.MailedDigest == nil || bytes.Equal(view.MailedDigest, digest)
 }
@@ -143,11 +146,11 @@ func (a *acceptance) prepare(ctx context.Context, in api.AcceptInvitation) error
 		}
 		return nil
 	}
-	if err := noAccount(ctx, a.vault.store.Queries, a.view.Email); err != nil {
-		return err
-	}
 	if !provesMailbox(a.view, a.digest) {
 		return errNotMailed
+	}
+	if err := noAccount(ctx, a.vault.store.Queries, a.view.Email); err != nil {
+		return err
 	}
 	if in.Password == nil {
 		return fault.InvalidField("body.password", "is needed to create the account")

@@ -302,9 +302,11 @@ func TestTheLinkThatTheInviterSeesCreatesNoAccount(t *testing.T) {
 
 		// Who has an account is known by signing in, and can use either.
 		_, shown, _ = invite("ann@example.com")
-		if must(h.OpenInvitation(t.Context(), nobody(), shown)).NeedsMailedLink {
-			t.Error("who has an account is sent to his mail")
+		opened := must(h.OpenInvitation(t.Context(), nobody(), shown))
+		if opened.AccountExists || !opened.NeedsMailedLink {
+			t.Errorf("the inviter learns who has an account: %+v", opened)
 		}
+		h.refused(t, "the inviter makes the account that there is", nobody(), shown, withPassword(), fault.Forbidden, api.InvitationPending)
 		must(0, h.accept(t, h.ann, shown, api.AcceptInvitation{}))
 
 		// Without mail there is one link, which does all.
