@@ -309,11 +309,10 @@ func admit(p Principal, a Action) (Rule, error) {
 		return rule, refuseAction(a, errSessionOnly)
 	case rule.Open && (rule.WithoutFactor || !p.lacksFactor):
 		return rule, nil
-	case rule.LocalOnly:
-		if p.local {
-			return rule, nil
-		}
+	case rule.LocalOnly != p.local:
 		return rule, errNotDocumented
+	case p.local:
+		return rule, nil
 	case p.IsAnonymous():
 		return rule, errSignIn
 	case p.IsService() && rule.Token == "":

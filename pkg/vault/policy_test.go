@@ -133,6 +133,17 @@ func TestAdmitByKindOfCaller(t *testing.T) {
 	}
 }
 
+// A command on the server is nobody's account: what needs one it may not ask for.
+func TestACommandOnTheServerIsNoPerson(t *testing.T) {
+	t.Parallel()
+	for _, a := range Policy() {
+		rule, _ := RuleFor(a)
+		if err := Admit(Local(), a); (err == nil) != (rule.LocalOnly || rule.Open) {
+			t.Errorf("%s: %v", a, err)
+		}
+	}
+}
+
 func TestAuthorizeByRoleAndAccess(t *testing.T) {
 	t.Parallel()
 	person := callers()["session"]
