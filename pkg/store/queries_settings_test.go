@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -48,6 +50,30 @@ func TestSettingsAreReplacedByGeneration(t *testing.T) {
 			generation, at, versionErr := s.SettingsVersion(ctx)
 			if err != nil || versionErr != nil || row.Generation != from+1 || generation != from+1 || at != row.UpdatedAt || row.Sealed != "sealed" {
 				t.Errorf("%v %v, generation %d", err, versionErr, generation)
+			}
+		}
+	})
+}
+
+// PostgreSQL writes the texts of failed and of slow statements to its log, and
+// shows them to other sessions. What is sealed is no part of them.
+func TestSealedSettingsAreInNoStatement(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		if w.options.Engine != store.PostgreSQL {
+			return // SQLite has no log
+		}
+		other := must(sql.Open("pgx", w.options.DSN))
+		defer func() { _ = other.Close() }()
+		for from := range int64(2) {
+			var shown string
+			w.write(t, func(ctx context.Context, tx store.Tx) error {
+				if err := tx.ReplaceSettings(ctx, &store.Settings{Generation: from + 1, Sealed: "THE-SEALED-TEXT", KeyFingerprint: "key", UpdatedAt: 1}, from); err != nil {
+					return err
+				}
+				return other.QueryRowContext(ctx, `SELECT query FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'`).Scan(&shown)
+			})
+			if !strings.Contains(shown, "settings") || strings.Contains(shown, "SEALED") {
+				t.Errorf("the statement is %s", shown)
 			}
 		}
 	})

@@ -36,18 +36,17 @@ func (q Queries) Settings(ctx context.Context) (*Settings, error) {
 // for there being none. If they are of another generation by now, nothing is
 // changed and it is fault.Conflict.
 func (tx Tx) ReplaceSettings(ctx context.Context, row *Settings, from int64) error {
-	row.ID = 1
 	if from == 0 {
-		_, err := tx.db.NewInsert().Model(row).Exec(ctx)
-		return wrap(err)
+		return tx.insertRows(ctx, insertSettings, []any{1, row.Generation, row.Sealed, row.KeyFingerprint, row.UpdatedAt})
 	}
-	result, err := tx.db.NewUpdate().Model(row).WherePK().Where("generation = ?", from).Exec(ctx)
-	if err != nil {
-		return wrap(err)
-	}
-	n, err := result.RowsAffected()
-	if err == nil && n == 0 {
+	err := affected(tx.hotExec(ctx, replaceSettings, row.Generation, row.Sealed, row.KeyFingerprint, row.UpdatedAt, from))
+	if errors.Is(err, fault.NotFound) {
 		return fault.New(fault.Conflict, "The settings were changed meanwhile.")
 	}
-	return wrap(err)
+	return err
 }
+
+// What is sealed is written by statements with parameters: see insertUsers.
+var insertSettings = newInsertion("settings", "id", "generation", "sealed", "key_fingerprint", "updated_at")
+
+const replaceSettings = `UPDATE settings SET generation = ?, sealed = ?, key_fingerprint = ?, updated_at = ? WHERE id = 1 AND generation = ?`
