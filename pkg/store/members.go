@@ -74,6 +74,13 @@ func (tx Tx) OwnedProjects(ctx context.Context, userID string) ([]Project, error
 	return rows, wrap(err)
 }
 
+// CountTokensMadeBy says how many service tokens of a project a person has created.
+func (q Queries) CountTokensMadeBy(ctx context.Context, projectID, userID string) (n int, err error) {
+	err = q.hotRow(ctx, []any{&n}, `SELECT COUNT(*) FROM tokens
+WHERE project_id = ? AND created_by_kind = 'user' AND created_by_id = ?`, projectID, userID)
+	return n, err
+}
+
 // DeleteTokensMadeBy revokes the service tokens of a project that a person has
 // created, and returns what they were, oldest first.
 func (tx Tx) DeleteTokensMadeBy(ctx context.Context, projectID, userID string) ([]Token, error) {

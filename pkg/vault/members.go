@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
@@ -38,7 +39,8 @@ func (v *Vault) Members(ctx context.Context, p Principal, projectRef string) (ap
 // rank or above but himself, unless he is owner, and nobody gives a role above his
 // own. The last owner with an active account can not be lowered (fault.Conflict).
 // Who is lowered can not be joined any more by invitations that he could not make
-// now.
+// now. The service tokens that he has made stay, because programs use them; their
+// text may be known to him, so the audit trail says how many there are.
 func (v *Vault) UpdateMember(ctx context.Context, p Principal, projectRef, userID string, in api.UpdateMember) (answer api.Member, err error) {
 	if in.Role != nil && !in.Role.Valid() {
 		return answer, fault.InvalidField("body.role", "must be \"viewer\", \"member\", \"admin\" or \"owner\"")
@@ -95,6 +97,13 @@ func (v *Vault) changeMember(ctx context.Context, tx store.Tx, p Principal, proj
 	if !role.AtLeast(c.formerRole) {
 		if err := v.lowered(ctx, tx, p, &c.Membership, c.formerRole); err != nil {
 			return err
+		}
+		n, err := tx.CountTokensMadeBy(ctx, project.ID, c.UserID)
+		if err != nil {
+			return err
+		}
+		if needed := policy[ActionCreateToken].Role; n > 0 && c.formerRole.AtLeast(needed) && !role.AtLeast(needed) {
+			c.detail = with(c.detail, "service_tokens_kept", strconv.Itoa(n))
 		}
 	}
 	return v.record(ctx, tx, p, event{

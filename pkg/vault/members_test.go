@@ -269,10 +269,10 @@ func TestWhoIsRemovedLeavesNoTokenBehind(t *testing.T) {
 
 		var trail []string
 		for _, e := range must(h.Audit(t.Context(), h.ann, "shop", vault.AuditQuery{Limit: 5})).Results {
-			trail = append(trail, e.Action+" "+e.Target+" "+e.Detail["because"]+e.Detail["kept_tokens"])
+			trail = append(trail, e.Action+" "+e.Target+" "+e.Detail["because"]+e.Detail["kept_tokens"]+e.Detail["service_tokens_kept"])
 		}
 		equal(t, "trail", trail[1:], []string{
-			"token.revoke ci member.remove", "member.remove admin@example.com ", "member.remove admin@example.com true", "member.update admin@example.com ",
+			"token.revoke ci member.remove", "member.remove admin@example.com ", "member.remove admin@example.com true", "member.update admin@example.com 2",
 		})
 		equal(t, "trail", trail[0], "token.revoke deploy member.remove")
 
