@@ -70,7 +70,7 @@ var examples = map[string]example{
 	"GET /admin/status/": {},
 
 	"GET /admin/mail/":       {},
-	"POST /admin/mail/test/": {body: fixedBody(map[string]any{})},
+	"POST /admin/mail/test/": {body: fixedBody(map[string]any{"to": "owner@example.com"})},
 
 	"GET /admin/oidc/":       {},
 	"PUT /admin/oidc/":       {body: fixedBody(map[string]any{"scopes": "openid email"})},
