@@ -76,9 +76,10 @@ type AdministratorJoined struct {
 }
 
 // SecondFactorChanged tells a person that the second factor of his account was
-// switched on or off, that its recovery codes were replaced, or one was used.
+// switched on or off, that its recovery codes were replaced, or one was used, or that
+// someone has sent wrong codes until he was stopped.
 type SecondFactorChanged struct {
-	Change string    `json:"change"` // "enabled", "disabled", "recovery_codes_renewed" or "recovery_code"
+	Change string    `json:"change"` // "enabled", "disabled", "recovery_codes_renewed", "recovery_code" or "codes_refused"
 	At     time.Time `json:"at"`
 	IP     string    `json:"ip"`
 }

@@ -112,6 +112,8 @@ func change(kind string) string {
 		return "Two-factor sign-in was switched on for your account"
 	case "disabled":
 		return "Two-factor sign-in was switched off for your account"
+	case "codes_refused":
+		return "Someone with your password failed at two-factor sign-in"
 	case "recovery_codes_renewed":
 		return "New recovery codes were made for your account"
 	}

@@ -42,6 +42,7 @@ func examples() map[string]mail.Message {
 		"second-factor-enabled":    mail.SecondFactorChanged{Change: "enabled", At: at, IP: "192.0.2.7"},
 		"second-factor-disabled":   mail.SecondFactorChanged{Change: "disabled", At: at, IP: "192.0.2.7"},
 		"second-factor-recovery":   mail.SecondFactorChanged{Change: "recovery_code", At: at, IP: "192.0.2.7"},
+		"second-factor-refused":    mail.SecondFactorChanged{Change: "codes_refused", At: at, IP: "192.0.2.7"},
 		"second-factor-renewed":    mail.SecondFactorChanged{Change: "recovery_codes_renewed", At: at, IP: "192.0.2.7"},
 		"identity-linked":          mail.IdentityChanged{Linked: true, Provider: "https://id.example.com", Account: "ann@example.com", At: at, IP: "192.0.2.7"},
 		"identity-removed":         mail.IdentityChanged{Provider: "https://id.example.com", At: at, IP: "192.0.2.7"},

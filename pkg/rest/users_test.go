@@ -310,3 +310,27 @@ func TestSessionsAndFactorsAreTakenAway(t *testing.T) {
 		}
 	})
 }
+
+// A session of an administrator that was stolen takes nothing from his own account
+// that its thief would need the password for, and one from before he was an
+// administrator ends.
+func TestAdministratorsAndTheirOwnAccounts(t *testing.T) {
+	t.Parallel()
+	heartlocktest.EachEngine(t, func(t *testing.T, s *heartlocktest.Server, owner *heartlocktest.Caller) {
+		bobID := s.AddUser("bob@example.com")
+		bob := s.Login("bob@example.com")
+		owner.Call("PATCH", "/admin/users/"+bobID+"/", map[string]any{"is_superuser": true}).Want(200)
+		bob.Call("GET", "/auth/me/", nil).WantProblem(401)
+		bob = s.Login("bob@example.com")
+		s.Exec("INSERT INTO second_factors (user_id, sealed, key_fingerprint, created_at, confirmed_at, last_step) VALUES ('" + bobID + "', 'x', 'x', 1, 1, 0)")
+		bob.Call("DELETE", "/admin/users/"+bobID+"/second-factor/", nil).WantProblem(409)
+		bob.Call("POST", "/admin/users/"+bobID+"/reset-password/", nil).WantProblem(409)
+		if n := s.Count("password_resets", "1 = 1"); n != 0 || s.Count("second_factors", "1 = 1") != 1 {
+			t.Errorf("%d links, or no second factor", n)
+		}
+		owner.Call("PATCH", "/admin/users/"+bobID+"/", map[string]any{"is_superuser": true}).Want(200) // as he is
+		bob.Call("GET", "/auth/me/", nil).Want(200)
+		s.Exec("UPDATE users SET password_hash = '' WHERE id = '" + bobID + "'")
+		bob.Call("POST", "/admin/users/"+bobID+"/reset-password/", nil).Want(201)
+	})
+}

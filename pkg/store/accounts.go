@@ -113,6 +113,12 @@ func (tx Tx) DeleteSessionsOfUser(ctx context.Context, userID string) (int64, er
 	return n, wrap(err)
 }
 
+// DeleteOtherSessions ends the sessions of a user but for one.
+func (tx Tx) DeleteOtherSessions(ctx context.Context, userID, but string) error {
+	_, err := tx.db.NewDelete().Model((*Session)(nil)).Where("user_id = ?", userID).Where("id <> ?", but).Exec(ctx)
+	return wrap(err)
+}
+
 // DeleteExpiredSessions removes sessions that ended before now, or that nobody
 // has used since idleSince.
 func (tx Tx) DeleteExpiredSessions(ctx context.Context, now, idleSince Micros) error {

@@ -35,6 +35,9 @@ func (v *Vault) Login(ctx context.Context, p Principal, in api.LoginRequest) (ap
 	user, token, err := v.signIn(ctx, p, email, in)
 	refused := errors.Is(err, fault.Unauthenticated)
 	wrong := refused && !errors.Is(err, errCodeMissing)
+	if errors.Is(err, errCodeWrong) {
+		t.blocked = func(ctx context.Context, tx store.Tx) error { return v.tellOfGuessedCodes(ctx, tx, p.Request, email) }
+	}
 	if refused {
 		err = v.refuseLogin(ctx, p, email, err)
 	}

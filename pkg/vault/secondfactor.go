@@ -123,6 +123,12 @@ func (v *Vault) tellOfFactor(ctx context.Context, tx store.Tx, r Request, user *
 	return v.notify(ctx, tx, user.Email, mail.SecondFactorChanged{Change: change, At: v.now().UTC(), IP: addressText(r.IP)})
 }
 
+// tellOfGuessedCodes tells a person that somebody knows his password, and has sent
+// wrong codes until he was stopped.
+func (v *Vault) tellOfGuessedCodes(ctx context.Context, tx store.Tx, r Request, email string) error {
+	return v.notify(ctx, tx, email, mail.SecondFactorChanged{Change: "codes_refused", At: v.now().UTC(), IP: addressText(r.IP)})
+}
+
 // clearFactor takes an account's second factor away, if it has one, and tells its
 // person.
 func (v *Vault) clearFactor(ctx context.Context, tx store.Tx, r Request, user *store.User) (cleared bool, err error) {
@@ -236,8 +242,8 @@ func (v *Vault) guessCode(ctx context.Context, p Principal, a Action, do func() 
 var errWrongCode = fault.InvalidField("body.code", "is not a code that serves now; each code serves once")
 
 // ConfirmSecondFactor has the caller's second factor asked for from his next
-// sign-in on, once a code shows that his app has the secret. The recovery codes
-// are in this answer only.
+// sign-in on, once a code shows that his app has the secret. His other sessions end:
+// they began without it. The recovery codes are in this answer only.
 func (v *Vault) ConfirmSecondFactor(ctx context.Context, p Principal, in api.SecondFactorCode) (answer api.RecoveryCodes, err error) {
 	if _, err := admit(p, ActionConfirmSecondFactor); err != nil {
 		return answer, err
@@ -253,6 +259,9 @@ func (v *Vault) ConfirmSecondFactor(ctx context.Context, p Principal, in api.Sec
 			return orWrongCode(err)
 		}
 		if err := tx.ConfirmSecondFactor(ctx, user.ID, v.micros()); err != nil {
+			return err
+		}
+		if err := tx.DeleteOtherSessions(ctx, user.ID, p.SessionID()); err != nil {
 			return err
 		}
 		if answer, err = v.replaceRecoveryCodes(ctx, tx, f); err != nil {

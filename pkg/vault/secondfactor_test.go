@@ -80,7 +80,10 @@ func TestASecondFactorIsAskedFor(t *testing.T) {
 			_, err = h.ConfirmSecondFactor(t.Context(), h.ann, api.SecondFactorCode{Code: code})
 			isKind(t, what, err, fault.Invalid)
 		}
+		other := must(h.CreateOwnToken(t.Context(), h.ann, api.CreatePersonalToken{Name: "laptop"}))
 		codes := must(h.ConfirmSecondFactor(t.Context(), h.ann, api.SecondFactorCode{Code: a.code(t, 0)}))
+		equal(t, "sessions", h.count(t, "sessions"), 1) // those of the sign-in above have ended
+		h.signedInBy(t, must(h.IdentifyToken(t.Context(), other.Token.Reveal(), request())))
 		equal(t, "recovery codes", len(codes.Codes), 10)
 		equal(t, "state", must(h.SecondFactor(t.Context(), h.ann)), api.SecondFactorState{Enabled: true, RecoveryCodesLeft: 10})
 		equal(t, "who I am", *must(h.WhoAmI(t.Context(), h.ann)).SecondFactor, true)
@@ -173,6 +176,7 @@ func TestCodesAreNotGuessed(t *testing.T) {
 			}
 			isKind(t, "wrong", h.loginWith(t, h.Vault, password, api.NewValue("000000")), fault.Unauthenticated)
 		}
+		equal(t, "mails", len(h.mails(t, "second-factor-changed", "ann@example.com")), 2) // it was enabled; somebody knows the password
 		isKind(t, "the sixth", h.loginWith(t, h.Vault, password, a.code(t, 0)), fault.TooManyRequests)
 		isKind(t, "a recovery code", h.loginWith(t, h.Vault, password, api.NewValue(codes[0])), fault.TooManyRequests)
 		for range 5 {

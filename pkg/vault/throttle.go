@@ -101,6 +101,8 @@ type trial struct {
 	p        Principal
 	action   Action
 	subjects []subject
+	// blocked is called when the trial begins a block, in its transaction; it may be nil.
+	blocked func(context.Context, store.Tx) error
 }
 
 // beginTrial makes a trial of an action, before anything expensive is done for it. Who
@@ -194,6 +196,11 @@ func (t *trial) failed(ctx context.Context) error {
 			})
 			if err != nil {
 				return err
+			}
+			if t.blocked != nil {
+				if err := t.blocked(ctx, tx); err != nil {
+					return err
+				}
 			}
 		}
 		return nil

@@ -17,7 +17,8 @@ var errLastSuperuser = fault.New(fault.Conflict,
 // UpdateUser changes the names of an account, switches it on or off, or makes it
 // an administrator or takes that away. For administrators.
 //
-// Switching an account off ends its sessions at once, and its personal tokens
+// Who becomes an administrator has to sign in again: a session that was stolen before
+// must not become one too. Switching an account off ends its sessions at once, and its personal tokens
 // are refused from then on, until it is switched on again; the link to choose a
 // password and the invitations that it has made are worthless for good. Service
 // tokens stay: they belong to projects. The last active administrator and the
@@ -75,6 +76,13 @@ func (v *Vault) changeUser(ctx context.Context, tx store.Tx, p Principal, a Acti
 	detail := changed("first_name", former.FirstName, user.FirstName, "last_name", former.LastName, user.LastName,
 		"is_active", strconv.FormatBool(former.IsActive), strconv.FormatBool(user.IsActive),
 		"is_superuser", strconv.FormatBool(former.IsSuperuser), strconv.FormatBool(user.IsSuperuser))
+	if !former.IsSuperuser && user.IsSuperuser && user.IsActive {
+		n, err := tx.DeleteSessionsOfUser(ctx, user.ID)
+		if err != nil {
+			return err
+		}
+		detail = with(detail, "sessions_ended", strconv.FormatInt(n, 10))
+	}
 	if former.IsActive && !user.IsActive {
 		ended, err := v.switchOff(ctx, tx, p, user)
 		if err != nil {

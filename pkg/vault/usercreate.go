@@ -89,11 +89,15 @@ func (v *Vault) insertUser(ctx context.Context, tx store.Tx, p Principal, user *
 // password, and sends it to the address. An administrator could open the account
 // with it, and nobody would notice, so the answer holds it only on a server that
 // can not send mail: there he has to pass it on. The present password and the
-// sessions stay until it is used. For administrators.
+// sessions stay until it is used. For administrators; of their own account only if
+// it has no password yet.
 func (v *Vault) ResetUserPassword(ctx context.Context, p Principal, id string) (answer api.PasswordLink, err error) {
 	err = v.onUser(ctx, p, ActionResetUserPassword, id, func(ctx context.Context, tx store.Tx, user *store.User) (err error) {
 		if !user.IsActive {
 			return fault.New(fault.Conflict, "This account is switched off. Switch it on before its person chooses a new password.")
+		}
+		if user.ID == p.user.ID && user.PasswordHash != "" {
+			return errOwnPassword
 		}
 		answer, err = once(ctx, v, tx, p, ActionResetUserPassword, id, func() (api.PasswordLink, error) {
 			return v.resetLink(ctx, tx, p, user)

@@ -2,13 +2,11 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"unicode/utf8"
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
-	"github.com/heartlock/heartlock/pkg/mail"
 	"github.com/heartlock/heartlock/pkg/store"
 )
 
@@ -105,6 +103,13 @@ func (v *Vault) onUser(ctx context.Context, p Principal, a Action, id string, do
 	})
 }
 
+// What a session alone does to no account of its own, also if it is an
+// administrator's: it may have been stolen.
+var (
+	errOwnFactor   = fault.New(fault.Conflict, "This is your own account. Switch its second factor off in your account, with your password and a code.")
+	errOwnPassword = fault.New(fault.Conflict, "This is your own account. Change its password in your account, or ask for a link on the sign-in page.")
+)
+
 // EndUserSessions ends every session of an account and says how many there were.
 // His tokens stay. For administrators.
 func (v *Vault) EndUserSessions(ctx context.Context, p Principal, id string) (answer api.EndedSessions, err error) {
@@ -123,19 +128,19 @@ func (v *Vault) EndUserSessions(ctx context.Context, p Principal, id string) (an
 
 // RemoveSecondFactor takes the second factor of an account away, for a person who
 // has lost it; he is told by mail. For administrators, who are not asked for the
-// factor; an account without one is fault.NotFound.
+// factor; an account without one is fault.NotFound, and their own
+// fault.Conflict: see DisableSecondFactor.
 func (v *Vault) RemoveSecondFactor(ctx context.Context, p Principal, id string) error {
 	return v.onUser(ctx, p, ActionRemoveSecondFactor, id, func(ctx context.Context, tx store.Tx, user *store.User) error {
-		err := tx.DeleteSecondFactor(ctx, user.ID)
-		if errors.Is(err, fault.NotFound) {
-			return fault.Wrap(fault.NotFound, err, "This account has no second factor.")
+		if user.ID == p.user.ID {
+			return errOwnFactor
 		}
+		cleared, err := v.clearFactor(ctx, tx, p.Request, user)
 		if err != nil {
 			return err
 		}
-		told := mail.SecondFactorChanged{Change: "disabled", At: v.now(), IP: addressText(p.Request.IP)}
-		if err := v.queueMail(ctx, tx, user.Email, told); err != nil {
-			return err
+		if !cleared {
+			return fault.New(fault.NotFound, "This account has no second factor.")
 		}
 		return v.record(ctx, tx, p, event{action: ActionRemoveSecondFactor, target: user.Email})
 	})
