@@ -261,6 +261,25 @@ func TestFirstRunInProduction(t *testing.T) {
 	})
 }
 
+// TestWrongSetupTokensAreThrottled: also the right one waits then, and only in the
+// network that it was guessed from.
+func TestWrongSetupTokensAreThrottled(t *testing.T) {
+	t.Parallel()
+	s := heartlocktest.StartServer(t, heartlocktest.ServerOptions{Environ: openProduction()})
+	for range 30 {
+		s.Anonymous().Call("POST", onboarding, map[string]any{"setup_token": "wrong", "admin": admin("eve@example.com")}).WantProblem(403)
+	}
+	right := map[string]any{"setup_token": s.SetupToken, "admin": admin("ann@example.com")}
+	if answer := s.Anonymous().Call("POST", onboarding, right).Want(429); answer.Header.Get("Retry-After") != "900" {
+		t.Errorf("Retry-After: %s", answer.Header.Get("Retry-After"))
+	}
+	if n := s.Count("users", "1 = 1"); n != 0 {
+		t.Errorf("%d users", n)
+	}
+	s.Exec("UPDATE throttles SET blocked_to = 1") // as if the time had passed
+	s.Anonymous().Call("POST", onboarding, right).Want(201)
+}
+
 func TestFirstRunCanBeSwitchedOff(t *testing.T) {
 	for _, environ := range [][]string{{}, openProduction()} {
 		s := heartlocktest.StartServer(t, heartlocktest.ServerOptions{Environ: append(environ, "HEARTLOCK_DISABLE_ONBOARDING=True")})
