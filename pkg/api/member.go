@@ -40,7 +40,8 @@ type Member struct {
 // UpdateMember changes what a member may do; what is absent stays. Environments
 // are named by slug or id; EnvironmentWrite ends a narrowing. Only viewers and
 // members can be narrowed: an admin or owner may do everything everywhere, so to
-// make someone one ends all narrowing.
+// make someone one ends all narrowing. An environment that is created later is
+// narrowed for nobody, also if one of that slug was before.
 type UpdateMember struct {
 	Role         *Role                        `json:"role,omitzero"`
 	Environments map[string]EnvironmentAccess `json:"environments,omitzero"`
