@@ -119,6 +119,13 @@ func (tx Tx) DeleteOtherSessions(ctx context.Context, userID, but string) error 
 	return wrap(err)
 }
 
+// DeleteProviderSessions ends the sessions of a user that began at the identity
+// provider, but for one.
+func (tx Tx) DeleteProviderSessions(ctx context.Context, userID, but string) error {
+	_, err := tx.db.NewDelete().Model((*Session)(nil)).Where("user_id = ?", userID).Where("by_provider").Where("id <> ?", but).Exec(ctx)
+	return wrap(err)
+}
+
 // DeleteExpiredSessions removes sessions that ended before now, or that nobody
 // has used since idleSince.
 func (tx Tx) DeleteExpiredSessions(ctx context.Context, now, idleSince Micros) error {

@@ -99,7 +99,8 @@ func (v *Vault) linkIdentity(ctx context.Context, p Principal, userID string, wh
 	})
 }
 
-// Unlink removes an identity from the caller's account. It is refused if the
+// Unlink removes an identity from the caller's account. The other sessions that
+// began at the identity provider end: it may have been somebody else's. It is refused if the
 // account has no password: nobody could sign in to it any more.
 func (v *Vault) Unlink(ctx context.Context, p Principal, id string) error {
 	if _, err := admit(p, ActionUnlinkIdentity); err != nil {
@@ -128,6 +129,9 @@ func (v *Vault) removeIdentity(ctx context.Context, tx store.Tx, p Principal, us
 		return errOnlyWayIn
 	}
 	if err := tx.DeleteIdentity(ctx, user.ID, identity.Provider, identity.Subject); err != nil {
+		return err
+	}
+	if err := tx.DeleteProviderSessions(ctx, user.ID, p.SessionID()); err != nil {
 		return err
 	}
 	if err := v.tellOfIdentity(ctx, tx, p.Request, user, identity, false); err != nil {

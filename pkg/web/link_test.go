@@ -172,7 +172,10 @@ func TestLinkFromTheAccount(t *testing.T) {
 	if page := bob.Get(back); page.Status != http.StatusForbidden {
 		t.Errorf("in another session: %d", page.Status)
 	}
+	me(t, robot)
 	unlink(t, w, owner, bob, list.Results[0].ID)
+	robot.Caller().Call("GET", "/auth/me/", nil).Want(http.StatusUnauthorized) // who came in through it
+	me(t, owner)
 }
 
 func unlink(t *testing.T, w *world, owner, other *heartlocktest.Robot, id string) {
