@@ -113,6 +113,10 @@ func (v *Vault) CreateEnvironment(ctx context.Context, p Principal, projectRef s
 		answer, err = once(ctx, v, tx, p, ActionCreateEnvironment, request, func() (api.Environment, error) {
 			return v.newEnvironment(ctx, tx, p, project, in, slug)
 		})
+		if err != nil || p.Request.IdempotencyKey == "" {
+			return err
+		}
+		_, err = tx.EnvironmentFor(ctx, p.caller(), project.ID, answer.ID) // what is remembered he may not see any more
 		return err
 	})
 	return answer, err

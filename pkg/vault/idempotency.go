@@ -22,7 +22,8 @@ const maxIdempotencyKey = 255
 // once runs create in the transaction, unless the caller has sent the same
 // request with the same Idempotency-Key before: then it returns the answer of
 // that time. The remembered answer is part of the transaction and is sealed
-// like a secret, for it may hold a new token. Keys are the caller's own; a key
+// like a secret, for it may hold a new token. The caller of once has looked, in the
+// transaction, whether p may still do a. Keys are p's own; a key
 // that comes with another request is fault.Conflict.
 func once[T any](ctx context.Context, v *Vault, tx store.Tx, p Principal, a Action, request any, create func() (T, error)) (T, error) {
 	key := p.Request.IdempotencyKey

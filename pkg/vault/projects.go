@@ -84,6 +84,10 @@ func (v *Vault) CreateProject(ctx context.Context, p Principal, in api.CreatePro
 		answer, err = once(ctx, v, tx, p, ActionCreateProject, in, func() (api.Project, error) {
 			return v.newProject(ctx, tx, p, in, slug)
 		})
+		if err != nil || p.Request.IdempotencyKey == "" {
+			return err
+		}
+		_, err = tx.ProjectFor(ctx, p.caller(), answer.ID) // what is remembered he may not see any more
 		return err
 	})
 	return answer, err
