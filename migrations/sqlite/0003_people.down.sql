@@ -1,7 +1,6 @@
 -- Back to the schema without people. Links that were sent stop working, second
 -- factors and the proof of the audit trail are gone.
 DROP TABLE audit_chain;
-DROP INDEX audit_events_at;
 ALTER TABLE audit_events DROP COLUMN mac;
 ALTER TABLE audit_events DROP COLUMN credential;
 ALTER TABLE servers DROP COLUMN settings_generation;

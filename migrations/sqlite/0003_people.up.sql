@@ -131,7 +131,6 @@ ALTER TABLE servers ADD COLUMN settings_generation INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE audit_events ADD COLUMN credential TEXT NOT NULL DEFAULT '';
 -- A MAC over the event, its id and the MAC before it. NULL: from before the chain.
 ALTER TABLE audit_events ADD COLUMN mac BLOB;
-CREATE INDEX audit_events_at ON audit_events (at);
 
 -- The chain that the events form: its last link, where it begins, and the key of
 -- its MACs. Ids have no gaps from its begin on.

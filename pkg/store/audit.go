@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"maps"
-	"runtime"
 	"slices"
 	"time"
 )
@@ -60,6 +59,11 @@ const (
 	queueLength = 4096
 	batchLength = 512
 
+	// longestGap and longestWait bound how long entries wait for others to share
+	// their commit: for the next one, and in all.
+	longestGap  = 150 * time.Microsecond
+	longestWait = 2 * time.Millisecond
+
 	// commitTimeout ends a commit on a database that does not answer. Those who
 	// wait for it have given up by then.
 	commitTimeout = 30 * time.Second
@@ -109,9 +113,11 @@ func (r *Recorder) Close() {
 
 func (r *Recorder) run() {
 	defer close(r.closed)
+	wanted := 1
 	for first := range r.queue {
-		batch := r.collect(first)
+		batch := r.collect(first, wanted)
 		err := r.write(batch)
+		wanted = enough(len(batch) + len(r.queue))
 		for _, e := range batch {
 			if e.durable != nil {
 				e.durable <- err
@@ -120,15 +126,35 @@ func (r *Recorder) run() {
 	}
 }
 
-// collect takes what waits. As long as there is more each time, it lets others go
-// first: requests that are about to add an event then share this commit. An idle
-// server does not wait at all.
-func (r *Recorder) collect(first entry) []entry {
-	batch := []entry{first}
-	for before := 0; len(batch) > before && len(batch) < batchLength; {
-		before = len(batch)
-		runtime.Gosched()
-		batch = r.drain(batch)
+// enough is how many entries a commit is worth waiting for, if so many readers
+// were seen a moment ago: most of them, so that the others are served while it
+// runs. Who reads alone never waits.
+func enough(readers int) int { return min(max(1, readers*2/3), batchLength) }
+
+// collect takes what waits, and waits for more until there are as many entries as
+// wanted, as long as they keep coming: a commit costs as much for many as for one.
+func (r *Recorder) collect(first entry, wanted int) []entry {
+	batch := r.drain([]entry{first})
+	if len(batch) >= wanted {
+		return batch
+	}
+	latest := time.Now().Add(longestWait)
+	gap := time.NewTimer(longestGap)
+	defer gap.Stop()
+	for len(batch) < wanted {
+		select {
+		case e, ok := <-r.queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, e)
+			if time.Now().After(latest) {
+				return batch
+			}
+			gap.Reset(longestGap)
+		case <-gap.C:
+			return batch
+		}
 	}
 	return batch
 }

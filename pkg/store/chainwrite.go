@@ -179,8 +179,10 @@ func (q Queries) appendEvents(ctx context.Context, c *chain, head chainHead, eve
 	return appended, err
 }
 
+// moveChain asks for the greatest id, and not whether there is one from first on:
+// that PostgreSQL may answer by reading the whole table.
 const moveChain = `UPDATE audit_chain SET first_id = ?, first_mac = ?, last_id = ?, last_mac = ?, head_mac = ?
-WHERE id = 1 AND head_mac = ? AND NOT EXISTS (SELECT 1 FROM audit_events WHERE id >= ?)`
+WHERE id = 1 AND head_mac = ? AND COALESCE((SELECT MAX(id) FROM audit_events), 0) < ?`
 
 func moveValues(to *AuditChain, former []byte, first int64) []any {
 	return []any{to.FirstID, to.FirstMAC, to.LastID, to.LastMAC, to.HeadMAC, former, first}

@@ -46,3 +46,7 @@ func (s *Store) HistoryQueries() map[string]string {
 	}
 	return texts
 }
+
+// AppendEvents is the statement that appends to the audit trail, as PostgreSQL
+// has it.
+func (s *Store) AppendEvents() string { return s.prepared.spell(appendEvents) }
