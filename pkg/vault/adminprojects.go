@@ -45,8 +45,8 @@ func (v *Vault) AllProjects(ctx context.Context, p Principal, cursor string, lim
 // takes them is in the project's audit trail, and every owner with an active
 // account is told by mail.
 func (v *Vault) JoinProject(ctx context.Context, p Principal, ref string, in api.JoinProject) (answer api.Project, err error) {
-	if !in.Role.Valid() {
-		return answer, fault.InvalidField("body.role", "must be viewer, member, admin or owner")
+	if err := checkRole(in.Role); err != nil {
+		return answer, err
 	}
 	err = v.administer(ctx, p, ActionJoinProject, func(ctx context.Context, tx store.Tx) error {
 		if !validRef(ref) {

@@ -64,8 +64,8 @@ func (v *Vault) CreateInvitation(ctx context.Context, p Principal, projectRef st
 	if problem != "" {
 		return answer, fault.InvalidField("body.email", problem)
 	}
-	if !in.Role.Valid() {
-		return answer, fault.InvalidField("body.role", "must be \"viewer\", \"member\", \"admin\" or \"owner\"")
+	if err := checkRole(in.Role); err != nil {
+		return answer, err
 	}
 	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		project, err := v.project(ctx, tx.Queries, p, ActionCreateInvitation, projectRef)

@@ -42,8 +42,10 @@ func (v *Vault) Members(ctx context.Context, p Principal, projectRef string) (ap
 // now. The service tokens that he has made stay, because programs use them; their
 // text may be known to him, so the audit trail says how many there are.
 func (v *Vault) UpdateMember(ctx context.Context, p Principal, projectRef, userID string, in api.UpdateMember) (answer api.Member, err error) {
-	if in.Role != nil && !in.Role.Valid() {
-		return answer, fault.InvalidField("body.role", "must be \"viewer\", \"member\", \"admin\" or \"owner\"")
+	if in.Role != nil {
+		if err := checkRole(*in.Role); err != nil {
+			return answer, err
+		}
 	}
 	err = v.write(ctx, p, func(ctx context.Context, tx store.Tx) error {
 		project, member, err := v.member(ctx, tx, p, ActionUpdateMember, projectRef, userID)

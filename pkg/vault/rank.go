@@ -9,6 +9,14 @@ import (
 // person may change members at all; these are the two rules on the roles of both,
 // wherever a role is given or taken.
 
+// checkRole makes sure that what a request asks for is a role.
+func checkRole(role api.Role) error {
+	if role.Valid() {
+		return nil
+	}
+	return fault.InvalidField("body.role", "must be \"viewer\", \"member\", \"admin\" or \"owner\"")
+}
+
 // mayActOn decides whether somebody with a role in a project may change or remove
 // a member with another: those below him, and an owner everybody. Himself a person
 // may always lower or remove.
