@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/heartlock/heartlock/pkg/api"
-	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/store"
 )
 

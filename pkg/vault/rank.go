@@ -9,14 +9,6 @@ import (
 // person may change members at all; these are the two rules on the roles of both,
 // wherever a role is given or taken.
 
-// checkRole makes sure that what a request asks for is a role.
-func checkRole(role api.Role) error {
-	if role.Valid() {
-		return nil
-	}
-	return fault.InvalidField("body.role", "must be \"viewer\", \"member\", \"admin\" or \"owner\"")
-}
-
 // mayActOn decides whether somebody with a role in a project may change or remove
 // a member with another: those below him, and an owner everybody. Himself a person
 // may always lower or remove.
@@ -34,4 +26,12 @@ func mayGrant(actor, role api.Role) error {
 		return nil
 	}
 	return fault.Newf(fault.Forbidden, "Your role in this project is %s, so you may not make anybody %s. Ask an owner.", actor, role)
+}
+
+// checkRole makes sure that what a request asks for is a role.
+func checkRole(role api.Role) error {
+	if role.Valid() {
+		return nil
+	}
+	return fault.InvalidField("body.role", "must be \"viewer\", \"member\", \"admin\" or \"owner\"")
 }
