@@ -94,11 +94,22 @@ func (h *house) project(c *heartlocktest.Caller, slug string) api.Project {
 }
 
 // invite has the caller invite an address, and returns the invitation with the
-// token of its link.
+// token of the link in the mail.
 func (h *house) invite(c *heartlocktest.Caller, slug, email string, role api.Role) (made api.Invitation, token string) {
 	h.t.Helper()
 	c.Call("POST", "/projects/"+slug+"/invitations/", map[string]any{"email": email, "role": role}).Want(http.StatusCreated).Decode(&made)
-	return made, tokenOf(h.t, made.Link)
+	return made, h.invited(made.Email)
+}
+
+// invited waits for the mail of an invitation, and returns the token of its link.
+func (h *house) invited(email string) (token string) {
+	h.t.Helper()
+	letter := h.letter(email, "/invitations/")
+	token = linkIn(h.t, letter.Text, "/invitations/")
+	if !strings.Contains(letter.HTML, token) {
+		h.t.Errorf("the HTML part does not bring the link:\n%s", letter.HTML)
+	}
+	return token
 }
 
 // tokenOf is the token at the end of a link.

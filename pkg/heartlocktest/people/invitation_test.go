@@ -21,9 +21,6 @@ func TestTheLifeOfAnInvitation(t *testing.T) {
 		if made.Email != "zoe@example.com" {
 			t.Errorf("the address is %q", made.Email)
 		}
-		if letter := h.letter("zoe@example.com", made.Link.Reveal()); !strings.Contains(letter.HTML, made.Link.Reveal()) {
-			t.Errorf("the HTML part does not bring the link:\n%s", letter.HTML)
-		}
 
 		for i := range 10 { // programs that look at links in mails use nothing up
 			var seen api.OpenedInvitation
@@ -39,6 +36,9 @@ func TestTheLifeOfAnInvitation(t *testing.T) {
 		accept := "/invitations/" + token + "/accept/"
 		h.anonymous(1).Call("POST", accept, map[string]any{"email": "other@example.com", "password": newPassword}).Want(400)
 		h.anonymous(1).Call("POST", accept, map[string]any{"password": "password1"}).Want(400)
+		// The link that the inviter sees is for who has an account.
+		shown := "/invitations/" + tokenOf(t, made.Link) + "/accept/"
+		h.anonymous(1).Call("POST", shown, map[string]any{"password": newPassword}).Want(403)
 		other := h.person("other")
 		h.at(1, other).Call("POST", accept, map[string]any{}).Want(403)
 
@@ -81,7 +81,7 @@ func TestInvitationsEnd(t *testing.T) {
 		if status := accept(0, former).Status; status != 404 && status != 410 {
 			t.Errorf("the former link answers %d", status)
 		}
-		accept(1, tokenOf(t, again.Link)).Want(200)
+		accept(1, h.invited("again@example.com")).Want(200)
 
 		_, token = h.invite(admin, "shop", "lowered@example.com", api.RoleAdmin)
 		h.at(1, h.owner).Call("PATCH", "/projects/shop/members/"+admin.UserID+"/", map[string]any{"role": "viewer"}).Want(200)
