@@ -3,6 +3,7 @@
 package soak
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,7 +14,8 @@ import (
 
 const guest = "guest@example.com"
 
-// inviting is a server that has just invited the guest, by a client of its owner.
+// inviting is a server that has just invited the guest, by a client of its owner,
+// who sees the link.
 func inviting(t *testing.T, environ ...string) (*server, *client.Client, string) {
 	t.Helper()
 	s := newSite(t, environ...)
@@ -39,7 +41,8 @@ func TestTheProgramSendsMailOverTLS(t *testing.T) {
 			relay := heartlocktest.StartSMTP(t, mode, "heartlock@example.com", "relay password")
 			v, c, link := inviting(t, append(relay.Environ(), "DEFAULT_FROM_EMAIL=Secrets <secrets@example.com>")...)
 			m := relay.Next(t)
-			if m.To[0] != guest || m.From != "secrets@example.com" || !m.TLS || m.User != "heartlock@example.com" || !strings.Contains(m.Text, link) {
+			mailed := regexp.MustCompile(`/invitations/[0-9A-Za-z]{43}/`).FindString(m.Text)
+			if m.To[0] != guest || m.From != "secrets@example.com" || !m.TLS || m.User != "heartlock@example.com" || mailed == "" || strings.Contains(m.Text, link) {
 				t.Errorf("the mail to %v from %s, TLS %t, signed in as %q, with the text:\n%s", m.To, m.From, m.TLS, m.User, m.Text)
 			}
 			result, err := c.TestMail(t.Context(), api.TestMail{})
@@ -51,7 +54,7 @@ func TestTheProgramSendsMailOverTLS(t *testing.T) {
 				return err == nil && status.Backend == "smtp" && status.Security == name && status.Waiting == 0 && status.Sent == 1
 			})
 			v.stop(t)
-			for _, secret := range []string{link, "relay password"} {
+			for _, secret := range []string{link, mailed, "relay password"} {
 				if strings.Contains(v.log.String(), secret) {
 					t.Errorf("the log holds %q", secret)
 				}
