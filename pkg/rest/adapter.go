@@ -21,7 +21,7 @@ func (a *API) adapt(route Route) http.HandlerFunc {
 		c := &call{Context: r.Context(), api: a, w: w, r: r, status: route.Status}
 		out, err := a.handle(c, &route)
 		if err != nil {
-			a.recordRefusal(c, &route, err)
+			a.recordRefusal(c, &route, err) //nolint:contextcheck // c is the request's context
 			a.fail(w, r, err)
 			return
 		}

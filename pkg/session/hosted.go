@@ -63,7 +63,7 @@ func (c *Cookies) hosted(name, path string, site http.SameSite) http.Cookie {
 	}
 }
 
-func give(w http.ResponseWriter, cookie http.Cookie, value api.Value, life time.Duration) {
+func give(w http.ResponseWriter, cookie http.Cookie, value api.Value, life time.Duration) { //nolint:gosec // the attributes are hosted's
 	cookie.Value, cookie.MaxAge = value.Reveal(), int(life.Seconds())
 	http.SetCookie(w, &cookie)
 }

@@ -23,8 +23,10 @@ type LocalChange struct {
 	change api.UpdateUser
 }
 
-// The changes of accounts from the server itself. Their rules are those of
+// The changes of accounts from the server itself follow. Their rules are those of
 // UpdateUser.
+
+// LocalActivate switches an account on.
 func LocalActivate() LocalChange {
 	return LocalChange{ActionActivateLocally, api.UpdateUser{IsActive: new(true)}}
 }

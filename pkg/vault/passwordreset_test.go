@@ -26,7 +26,10 @@ func onSite() vault.Principal {
 // mails opens the waiting mails of a kind to a recipient, oldest first.
 func (p *place) mails(t *testing.T, kind, recipient string) (all []map[string]any) {
 	t.Helper()
-	rows := must(p.sql.QueryContext(t.Context(), "SELECT sealed, key_fingerprint FROM mail_queue WHERE kind = '"+kind+"' AND recipient = '"+recipient+"' ORDER BY created_at, id"))
+	rows, err := p.sql.QueryContext(t.Context(), "SELECT sealed, key_fingerprint FROM mail_queue WHERE kind = '"+kind+"' AND recipient = '"+recipient+"' ORDER BY created_at, id")
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var sealed, fingerprint string

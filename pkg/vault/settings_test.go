@@ -57,6 +57,9 @@ func TestSaveSettings(t *testing.T) {
 			}
 			details = append(details, text)
 		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
 		if diff := cmp.Diff([]string{
 			`{"client_id":"heartlock","client_secret":"***","generation":"1"}`,
 			`{"client_id":"heartlock","client_secret":"***","generation":"2"}`,
