@@ -100,9 +100,9 @@ func adminWords() map[string]string {
 
 func newAdminResetPasswordCommand(c *cli) *cobra.Command {
 	var (
-		f        envFileFlag
-		password passwordFlag
-		clear    bool
+		f           envFileFlag
+		password    passwordFlag
+		clearFactor bool
 	)
 	cmd := &cobra.Command{
 		Use:     "reset-password EMAIL",
@@ -117,7 +117,7 @@ func newAdminResetPasswordCommand(c *cli) *cobra.Command {
 				return err
 			}
 			return c.withInstance(ctx, &f, func(i *server.Instance) error {
-				if err := i.Vault.ResetPassword(ctx, vault.Local(), args[0], text, clear); err != nil {
+				if err := i.Vault.ResetPassword(ctx, vault.Local(), args[0], text, clearFactor); err != nil {
 					return inWordsOfTheCommand(err, adminWords())
 				}
 				c.say("The password was changed and all sessions of the account were ended.")
@@ -127,6 +127,6 @@ func newAdminResetPasswordCommand(c *cli) *cobra.Command {
 	}
 	f.register(cmd)
 	password.register(cmd)
-	cmd.Flags().BoolVar(&clear, "clear-second-factor", false, "take the account's second factor away too")
+	cmd.Flags().BoolVar(&clearFactor, "clear-second-factor", false, "take the account's second factor away too")
 	return cmd
 }

@@ -17,7 +17,7 @@ import (
 // production, and a service token for development.
 const (
 	formerPassphrase = "a passphrase of the former release"
-	formerToken      = "hlp_XLGjCHGtAsiHKIU3PdXIgv7XkOyIesHUkHeeHz8O1nNOil" //nolint:gosec // of that backup alone
+	formerToken      = "hlp_XLGjCHGtAsiHKIU3PdXIgv7XkOyIesHUkHeeHz8O1nNOil"
 )
 
 // TestABackupOfAnOlderSchemaIsRestored: it is loaded as it was and then brought up

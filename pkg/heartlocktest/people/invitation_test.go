@@ -122,8 +122,11 @@ func TestForgedHostsAreInNoLink(t *testing.T) {
 			h := newHouse(t, "", 1, environ...)
 			h.project(h.owner, "shop")
 			for i, forged := range [][]string{
-				{"Host: www.evil.example"}, {"Host: 127.0.0.1:1@www.evil.example"}, {"X-Forwarded-Host: www.evil.example"},
-				{"Forwarded: host=www.evil.example"}, {"X-Original-Host: www.evil.example", "X-Forwarded-Server: www.evil.example"},
+				{"Host: www.evil.example"},
+				{"Host: 127.0.0.1:1@www.evil.example"},
+				{"X-Forwarded-Host: www.evil.example"},
+				{"Forwarded: host=www.evil.example"},
+				{"X-Original-Host: www.evil.example", "X-Forwarded-Server: www.evil.example"},
 			} {
 				body := map[string]any{"email": "guest" + string(rune('a'+i)) + "@example.com", "role": "viewer"}
 				answer := h.owner.Call("POST", "/projects/shop/invitations/", body, append(forged, "Origin: "+h.servers[0].URL)...)
