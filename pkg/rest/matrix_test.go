@@ -4,10 +4,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/heartlock/heartlock/pkg/api"
@@ -16,7 +19,10 @@ import (
 	"github.com/heartlock/heartlock/pkg/vault"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var (
+	update     = flag.Bool("update", false, "write the golden files anew")
+	outcomeDir = flag.String("outcomes", "", "write what everybody was answered into this directory, as JSON")
+)
 
 const matrixFile = "testdata/matrix.golden"
 
@@ -89,22 +95,61 @@ func TestRoleMatrix(t *testing.T) {
 	}
 	heartlocktest.EachEngine(t, func(t *testing.T, s *heartlocktest.Server, owner *heartlocktest.Caller) {
 		w := newWorld(t, s, owner)
+		seen, policy := outcomes{}, outcomes{}
+		try := func(r rest.Route, caller, environment string) {
+			seen.note(r, caller, environment, w.try(r, caller, environment))
+			policy.note(r, caller, environment, expected(t, r, caller, environment))
+		}
 		for _, r := range rest.Routes() {
 			for _, caller := range callerNames {
-				w.try(r, caller, "development")
+				try(r, caller, "development")
 				if strings.Contains(r.Path, "{environment}") {
-					w.try(r, caller, "production")
+					try(r, caller, "production")
 				}
 			}
 			if strings.Contains(r.Path, "{environment}") {
-				w.try(r, "limited", "staging") // to everybody else it is what development is
+				try(r, "limited", "staging") // to everybody else it is what development is
+			}
+		}
+		if diff := cmp.Diff(policy.json(t), seen.json(t)); diff != "" {
+			t.Errorf("the outcomes are not those of the policy (-policy +seen):\n%s", diff)
+		}
+		if *outcomeDir != "" {
+			file := filepath.Join(*outcomeDir, "outcomes-"+s.Store().Engine().String()+".json")
+			if err := os.WriteFile(file, []byte(seen.json(t)), 0o600); err != nil {
+				t.Fatal(err)
 			}
 		}
 	})
 }
 
-// try makes one request of the matrix.
-func (w *world) try(r rest.Route, caller, environment string) {
+// outcomes are statuses by route, environment and caller.
+type outcomes map[string]map[string]map[string]int
+
+func (o outcomes) note(r rest.Route, caller, environment string, status int) {
+	if !strings.Contains(r.Path, "{environment}") {
+		environment = ""
+	}
+	if o[name(r)] == nil {
+		o[name(r)] = map[string]map[string]int{}
+	}
+	if o[name(r)][environment] == nil {
+		o[name(r)][environment] = map[string]int{}
+	}
+	o[name(r)][environment][caller] = status
+}
+
+func (o outcomes) json(t *testing.T) string {
+	t.Helper()
+	text, err := json.Marshal(o, json.Deterministic(true), jsontext.Multiline(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// try makes one request of the matrix and returns the status of its answer.
+func (w *world) try(r rest.Route, caller, environment string) int {
 	w.t.Helper()
 	path, body := w.request(r, caller, environment)
 	before, refusals := w.s.State(), w.refusals("")
@@ -127,9 +172,10 @@ func (w *world) try(r rest.Route, caller, environment string) {
 		if diff := cmp.Diff(before, w.s.State()); diff != "" {
 			w.t.Errorf("%s as %s answered %d and changed the database:\n%s", name(r), caller, answer.Status, diff)
 		}
-		return
+		return answer.Status
 	}
 	w.restoreAfter(r, caller)
+	return answer.Status
 }
 
 // refusals counts those in the audit trail that meet a condition.
