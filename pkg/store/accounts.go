@@ -113,6 +113,13 @@ func (tx Tx) DeleteSessionsOfUser(ctx context.Context, userID string) (int64, er
 	return n, wrap(err)
 }
 
+// KeepNewestSessions ends the sessions of a user but for so many that began last.
+func (tx Tx) KeepNewestSessions(ctx context.Context, userID string, keep int) error {
+	_, err := tx.hotExec(ctx, `DELETE FROM sessions WHERE user_id = ? AND id NOT IN (
+SELECT id FROM sessions WHERE user_id = ? ORDER BY created_at DESC, id DESC LIMIT ?)`, userID, userID, keep)
+	return err
+}
+
 // DeleteOtherSessions ends the sessions of a user but for one.
 func (tx Tx) DeleteOtherSessions(ctx context.Context, userID, but string) error {
 	_, err := tx.db.NewDelete().Model((*Session)(nil)).Where("user_id = ?", userID).Where("id <> ?", but).Exec(ctx)

@@ -1,7 +1,9 @@
 package vault_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/store"
 	"github.com/heartlock/heartlock/pkg/vault"
 )
 
@@ -159,6 +162,34 @@ func TestSessionsEnd(t *testing.T) {
 		for _, near := range []string{"", text[:42], text + "x", strings.ToLower(text), text[1:] + "!"} {
 			_, err := h.IdentifySession(t.Context(), near, request())
 			isKind(t, "a text that is no session", err, fault.Unauthenticated)
+		}
+	})
+}
+
+// TestAPersonHasSoManySessionsOnly: the oldest makes room.
+func TestAPersonHasSoManySessionsOnly(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		_, bob := h.person(t, "bob@example.com", false)
+		id, now := h.idOf(t, "ann@example.com"), store.MicrosOf(time.Now())
+		err := h.store.Write(t.Context(), func(ctx context.Context, tx store.Tx) (err error) {
+			for i := range 99 {
+				s := store.Session{ID: fmt.Sprint(i), Digest: []byte{byte(i)}, UserID: id, CreatedAt: now + 1, LastSeenAt: now, ExpiresAt: now + 1e12}
+				err = errors.Join(err, tx.InsertSession(ctx, &s))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.signedInBy(t, h.ann) // the hundredth, and the oldest
+		newest := h.signIn(t, "ann@example.com", password)
+		equal(t, "sessions", h.count(t, "sessions WHERE user_id = '"+id+"'"), 100)
+		isKind(t, "the oldest", h.Logout(t.Context(), h.ann), fault.Unauthenticated)
+		for _, p := range []vault.Principal{newest, bob} {
+			if err := h.Logout(t.Context(), p); err != nil {
+				t.Error(fault.Detail(err))
+			}
 		}
 	})
 }

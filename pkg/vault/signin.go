@@ -27,7 +27,7 @@ const (
 // The session that p came with ends, so that nobody can be made to use one that
 // another knows; the new one's token is returned. The sign-in is recorded, and if
 // it is from a place that the account was not used from before, its person gets
-// a mail.
+// a mail. Of more sessions than maxSessions the oldest end.
 //
 // It is called in the transaction that has locked the user's row (tx.UserByID, or
 // its insertion) and found it active. How the person proved who he is, and
@@ -52,10 +52,17 @@ func (v *Vault) beginSession(ctx context.Context, tx store.Tx, p Principal, user
 	if err := tx.InsertSession(ctx, session); err != nil {
 		return api.Value{}, err
 	}
+	if err := tx.KeepNewestSessions(ctx, user.ID, maxSessions); err != nil {
+		return api.Value{}, err
+	}
 	who := Principal{Request: p.Request, user: &signedIn}
 	err := v.record(ctx, tx, who, event{action: ActionLogin, target: user.Email, detail: map[string]string{"by": string(how)}})
 	return token, err
 }
+
+// maxSessions is how many sessions a person has at once: far more than browsers, and
+// few enough that a program which signs in for every request fills no table.
+const maxSessions = 100
 
 // placeLife is how long a place is remembered that nobody signs in from.
 const placeLife = 90 * 24 * time.Hour
