@@ -11,7 +11,7 @@ import (
 // one statement if nobody else has appended since this store did, which saves
 // the way to the database and back to begin, to look and to end.
 func (s *Store) appendAudit(ctx context.Context, events []AuditEvent) error {
-	if head := s.chain.head.Load(); head != nil && s.engine == PostgreSQL && len(events) > 0 {
+	if head := s.chain.known(); head != nil && s.engine == PostgreSQL && len(events) > 0 {
 		if appended, err := s.appendEvents(ctx, &s.chain, *head, events); err != nil || appended {
 			return unrecorded(err)
 		}

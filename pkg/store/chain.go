@@ -62,6 +62,15 @@ type chain struct {
 	head atomic.Pointer[chainHead]
 }
 
+// known is the end of the chain as it was seen last. nil is that it has to be read
+// first, also because a chain without a secret key may be able to get one.
+func (c *chain) known() *chainHead {
+	if head := c.head.Load(); head != nil && head.Sealed != nil {
+		return head
+	}
+	return nil
+}
+
 func (c *chain) open(row *AuditChain) ([]byte, error) {
 	if keeper := c.keeper.Load(); keeper != nil {
 		return (*keeper).OpenChainKey(row.Sealed, row.KeyFingerprint)

@@ -54,7 +54,7 @@ func unrecorded(err error) error {
 
 func (tx Tx) appendPending(ctx context.Context) error {
 	p := tx.pending
-	if head := p.chain.head.Load(); head != nil && p.begin == nil {
+	if head := p.chain.known(); head != nil && p.begin == nil {
 		if appended, err := tx.appendEvents(ctx, p.chain, *head, p.events); err != nil || appended {
 			return err
 		}

@@ -16,11 +16,13 @@ import (
 
 // AuditVerification is what VerifyAudit found.
 type AuditVerification struct {
-	Checked   int64      // events of the chain that were looked at
-	Uncovered int64      // events from before the chain, which nothing protects
-	From, To  *time.Time // of the first and the last event of the chain; nil: it has none
-	LastID    int64      // of the chain
-	Head      AuditHead  // its end
+	Checked   int64 // events of the chain that were looked at
+	Uncovered int64 // events from before the chain, which nothing protects
+	// UncoveredTo is the time of the last of those; nil: there are none.
+	UncoveredTo *time.Time
+	From, To    *time.Time // of the first and the last event of the chain; nil: it has none
+	LastID      int64      // of the chain
+	Head        AuditHead  // its end
 	// HasKey is false as long as no encryption key is configured: then the MACs are
 	// under a key that everybody knows.
 	HasKey   bool
@@ -107,9 +109,14 @@ func (v *Vault) VerifyAudit(ctx context.Context, p Principal, expect *AuditHead,
 		if err := c.begin(chain, v.currentRing); err != nil {
 			return err
 		}
+		known, err := q.EncryptionKeys(ctx)
+		if err != nil {
+			return err
+		}
 		if err := q.EachAuditEvent(ctx, store.AuditFilter{}, c.event); err != nil {
 			return err
 		}
+		c.compareKey(sealing(known) != "")
 		c.end()
 		return nil
 	})
@@ -167,13 +174,30 @@ func (c *chainCheck) begin(chain *store.AuditChain, ring func() *keyring.Ring) e
 	return nil
 }
 
+// compareKey looks whether the chain has a key if it can have one. The first event
+// that is recorded with an encryption key makes it.
+func (c *chainCheck) compareKey(canSeal bool) {
+	switch {
+	case !canSeal:
+	case c.chain == nil && c.result.Uncovered > 0:
+		c.wrong("The record of where the audit trail begins and ends is missing, although events were recorded.")
+	case c.chain != nil && c.keyed == nil && c.result.Checked > 0:
+		c.wrong("The key of the audit trail is missing, although there is an encryption key: everybody can have made this trail.")
+	}
+}
+
 func (c *chainCheck) event(e *store.AuditEvent) error {
-	if c.oldest == 0 {
+	if c.oldest == 0 && e.ID > 0 {
 		c.oldest = e.ID
 	}
 	switch {
+	case e.ID < 1:
+		c.note(EventInserted, e.ID, e.ID)
+		return nil
 	case c.chain == nil && e.MAC == nil, c.chain != nil && e.ID < c.chain.FirstID:
+		at := e.At.Time()
 		c.result.Uncovered++
+		c.result.UncoveredTo = &at
 		return nil
 	case c.chain == nil:
 		c.note(EventInserted, e.ID, e.ID)
@@ -285,6 +309,8 @@ func (c *chainCheck) compareExpected() {
 	case c.chain == nil || c.expect.ID > c.chain.LastID:
 		c.wrong(fmt.Sprintf("The audit trail ends before event %d, which was its end once: what came last was cut off.", c.expect.ID))
 	case c.expect.ID == c.chain.FirstID-1 && hmac.Equal(c.expect.MAC, c.chain.FirstMAC):
+	case c.expect.ID < c.chain.FirstID && c.pruned == nil:
+		c.wrong(fmt.Sprintf("The chain was begun anew after event %d, which was its end once: nothing is known of what was recorded until then.", c.expect.ID))
 	case c.expect.ID < c.chain.FirstID:
 		c.wrong(fmt.Sprintf("Event %d was removed by the rule of retention, so what is expected there can not be compared. Expect a later place.", c.expect.ID))
 	default:

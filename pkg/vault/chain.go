@@ -1,7 +1,9 @@
 package vault
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"errors"
 	"sync/atomic"
@@ -27,9 +29,11 @@ type openChainKey struct {
 	key    []byte
 }
 
-const badChainKey = "The key of the audit trail's chain can not be decrypted: it is damaged, or its encryption key is missing. Run `heartlock check` on the server."
+const badChainKey = "The key of the audit trail's chain can not be decrypted: it is damaged, or its encryption key is missing. Nothing can be done without being recorded. If the encryption key is right, run `heartlock audit restart-chain` on the server: it begins a new chain, and what was recorded before stays, but is not protected any more."
 
 var errChainKeyGone = fault.New(fault.Unavailable, "The key of the audit trail's chain was taken out of the database. Run `heartlock audit verify` on the server.")
+
+var errChainKeyReplaced = fault.New(fault.Unavailable, "The key of the audit trail's chain is another one than this server knows. Run `heartlock audit verify` on the server; if the chain was begun anew on purpose, restart the server.")
 
 func newChainKeeper(ring func() *keyring.Ring, now func() time.Time) *chainKeeper {
 	return &chainKeeper{ring: ring, now: now}
@@ -49,22 +53,36 @@ func (k *chainKeeper) OpenChainKey(sealed *string, fingerprint string) ([]byte, 
 		return open.key, nil
 	}
 	key, err := unsealChainKey(k.ring(), *sealed, fingerprint)
-	if err != nil && open != nil {
+	switch {
+	case err != nil && open != nil:
 		return open.key, nil // see above
+	case err != nil:
+		return nil, err
+	case open != nil && !hmac.Equal(open.key, key):
+		return nil, errChainKeyReplaced
 	}
-	if err == nil {
-		k.key.Store(&openChainKey{*sealed, key})
-	}
-	return key, err
+	k.key.Store(&openChainKey{*sealed, key})
+	return key, nil
+}
+
+// chainKeyPurpose stands before the key of the chain where it is sealed. A token
+// is not bound to its place: without this, whoever writes to the database could
+// put the token of a secret of his own there, whose value he knows, and make the
+// whole chain anew. No value of a secret holds a NUL.
+const chainKeyPurpose = "\x00heartlock audit chain\x00"
+
+func sealChainKey(ring *keyring.Ring, fingerprint string, key []byte) ([]byte, error) {
+	return ring.SealWith(fingerprint, append([]byte(chainKeyPurpose), key...))
 }
 
 func unsealChainKey(ring *keyring.Ring, sealed, fingerprint string) ([]byte, error) {
 	if ring == nil {
 		return nil, errNoKey
 	}
-	key, err := ring.Open([]byte(sealed), fingerprint)
-	if err == nil && len(key) != store.ChainKeySize {
-		err = errors.New("it is of another length")
+	text, err := ring.Open([]byte(sealed), fingerprint)
+	key, ours := bytes.CutPrefix(text, []byte(chainKeyPurpose))
+	if err == nil && (!ours || len(key) != store.ChainKeySize) {
+		err = errors.New("what was sealed there is something else")
 	}
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, badChainKey)
@@ -85,7 +103,7 @@ func (k *chainKeeper) NewChainKey(ctx context.Context, tx store.Tx) (*store.NewC
 	}
 	key := make([]byte, store.ChainKeySize)
 	_, _ = rand.Read(key) // never fails
-	token, err := ring.SealWith(seals, key)
+	token, err := sealChainKey(ring, seals, key)
 	if err != nil {
 		return nil, err
 	}

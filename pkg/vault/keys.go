@@ -120,7 +120,21 @@ func (v *Vault) enterKey(ctx context.Context, tx store.Tx) error {
 	if isKnown(known, first) { // entered by a release that did not choose
 		return tx.SealWith(ctx, first)
 	}
-	return v.insertKey(ctx, tx, ring, first, true)
+	if err := v.insertKey(ctx, tx, ring, first, true); err != nil {
+		return err
+	}
+	return v.keyChain(ctx, tx, first)
+}
+
+// keyChain gives the trail of what was recorded without an encryption key its
+// secret key at once, by recording that there is one now. From then on a trail
+// without a key is one that somebody has forged.
+func (v *Vault) keyChain(ctx context.Context, tx store.Tx, fingerprint string) error {
+	chain, err := tx.AuditChain(ctx)
+	if err != nil || chain == nil || chain.Sealed != nil {
+		return err
+	}
+	return v.record(ctx, tx, Local(), event{action: ActionEnterKey, detail: map[string]string{"key": fingerprint}})
 }
 
 // takeUp begins the rotation to the first key of the ring, unless the database

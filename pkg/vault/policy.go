@@ -130,6 +130,9 @@ const (
 	ActionPruneHistory = "environment.history.prune"
 	// ActionBeginChain makes the secret key of the audit trail's chain.
 	ActionBeginChain = "audit.chain.begin"
+	// ActionEnterKey gives the first encryption key to a database that has recorded
+	// something without one.
+	ActionEnterKey = "key.enter"
 	// ActionPruneAudit removes events that have had their time.
 	ActionPruneAudit = "audit.prune"
 )
