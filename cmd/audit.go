@@ -23,7 +23,7 @@ func newAuditCommand(c *cli) *cobra.Command {
 the event before it, so that nobody who can only write to the database changes,
 removes or adds one without a trace.` + exits(fault.Unavailable)
 	cmd.Example = "  heartlock audit verify"
-	cmd.AddCommand(newAuditVerifyCommand(c), newAuditExportCommand(c))
+	cmd.AddCommand(newAuditVerifyCommand(c), newAuditExportCommand(c), newAuditRestartChainCommand(c))
 	return cmd
 }
 
@@ -81,7 +81,8 @@ func (c *cli) verifyAudit(ctx context.Context, o *auditVerifyOptions) error {
 
 func (c *cli) printVerification(found vault.AuditVerification, expected bool) error {
 	if found.Uncovered > 0 {
-		c.say("%s from before the trail was protected: nothing is known of them.", plural(int(found.Uncovered), "event"))
+		c.say("Nothing protects %s, until %s: the chain began later, or there was no encryption key yet. Whoever can write to the database could have made or changed them.",
+			plural(int(found.Uncovered), "event"), found.UncoveredTo.Format(time.RFC3339))
 	}
 	if !found.HasKey && found.Checked > 0 {
 		c.say("No encryption key is configured yet, so everybody could have made the trail.")
@@ -115,6 +116,33 @@ func (c *cli) printAuditProblems(found vault.AuditVerification) error {
 	}
 	c.say("The audit trail was tampered with, or the database is damaged. %s looked at.", plural(int(found.Checked), "event"))
 	return exitCode(1)
+}
+
+func newAuditRestartChainCommand(c *cli) *cobra.Command {
+	o := &envFileFlag{}
+	cmd := &cobra.Command{
+		Use:   "restart-chain",
+		Short: "Begin a new chain if the key of the present one is lost",
+		Long: `The key of the audit trail's chain is encrypted with the encryption key. If it is
+damaged nothing can be recorded any more, so nothing can be done. This command then
+begins a new chain, and records that. What was recorded before stays, but nothing
+protects it any more: "audit verify" says how much that is. A chain whose key can be
+opened is left as it is.` + exits(fault.Conflict, fault.Unavailable),
+		Example: "  heartlock audit restart-chain",
+		Args:    takes(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			restrictFileModes()
+			return c.withInstance(cmd.Context(), o, func(i *server.Instance) error {
+				if err := i.Vault.RestartChain(cmd.Context(), vault.Local()); err != nil {
+					return err
+				}
+				c.say("A new chain was begun. Restart the servers. Find out who damaged the database: `heartlock audit verify` says what is not protected any more.")
+				return nil
+			})
+		},
+	}
+	o.register(cmd)
+	return cmd
 }
 
 type auditExportOptions struct {

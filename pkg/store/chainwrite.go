@@ -154,6 +154,13 @@ VALUES (1, ?, ?, ?, ?, ?, NULL, '') ON CONFLICT (id) DO NOTHING`,
 	return err
 }
 
+// ForgetChain has the next event, which may be one of this transaction, begin a new
+// chain behind all that is there, because nobody has the key of the present one.
+func (tx Tx) ForgetChain(ctx context.Context) error {
+	_, err := tx.db.ExecContext(ctx, "DELETE FROM audit_chain")
+	return wrap(err)
+}
+
 // appendEvents puts events behind head, if that is still the end of the chain, and
 // reports whether it was. What it leaves in the memory of the chain is compared
 // with the database when it is used, so it does no harm if the transaction fails.

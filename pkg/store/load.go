@@ -243,13 +243,6 @@ func (l *Loader) InsertEvent(ctx context.Context, event AuditEvent, keeper Chain
 	return l.insertRows(ctx, in, append([]any{int64(event.At)}, texts[:len(columns)]...))
 }
 
-// ForgetChain has the next event begin a new chain, because nobody has the key of
-// the one that was loaded.
-func (l *Loader) ForgetChain(ctx context.Context) error {
-	_, err := l.db.ExecContext(ctx, "DELETE FROM audit_chain")
-	return wrap(err)
-}
-
 // SetSequences has the engine count on from the rows that were loaded. It is
 // called after the last table and before anything else is inserted.
 func (l *Loader) SetSequences(ctx context.Context) error {

@@ -97,3 +97,42 @@ func TestTheTrailGetsItsKeyWithTheEncryptionKey(t *testing.T) {
 		}
 	})
 }
+
+// A key of the chain that nobody can open stops everything; a command on the
+// server begins a new chain, and says so, but not while the key opens.
+func TestAChainWithALostKeyIsBegunAnew(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		h.addEvents(t, 5)
+		isKind(t, "with a sound key", h.RestartChain(t.Context(), vault.Local()), fault.Conflict)
+		isKind(t, "from afar", h.RestartChain(t.Context(), h.ann), fault.Forbidden)
+		head := h.sound(t, "before").Head
+		h.exec(t, "UPDATE audit_chain SET sealed = 'gAAAAA' WHERE id = ?", 1)
+		h.exec(t, "UPDATE audit_chain SET head_mac = last_mac WHERE id = ?", 1) // so that the store has to look
+		h.Vault = must(h.vault(t, h.ring))
+		_, _, err := h.Login(t.Context(), vault.Anonymous(request()), api.LoginRequest{Email: "ann@example.com", Password: api.NewValue(password)})
+		isKind(t, "with a damaged key", err, fault.Unavailable)
+		if err := h.RestartChain(t.Context(), vault.Local()); err != nil {
+			t.Fatal(fault.Detail(err))
+		}
+		h.again(t)
+		found := h.sound(t, "begun anew")
+		equal(t, "events that nothing protects", found.Uncovered, head.ID)
+		equal(t, "records of it", h.count(t, "audit_events WHERE action = 'audit.chain.restart'"), 1)
+	})
+}
+
+// A trail whose key is taken out gets another one when a server starts; what was
+// recorded until then is not said to be sound.
+func TestAForgedBeginningIsNotSound(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		h.addEvents(t, 20)
+		last := h.sound(t, "before").LastID
+		h.exec(t, "UPDATE audit_events SET action = 'x' WHERE action = 'audit.chain.begin' AND id > ?", 0)
+		h.exec(t, "UPDATE audit_chain SET sealed = NULL, key_fingerprint = '' WHERE id = ?", 1)
+		h.forge(t, store.NoChainKey())
+		h.again(t)
+		equal(t, "events that nothing protects", h.verified(t, nil).Uncovered, last)
+	})
+}

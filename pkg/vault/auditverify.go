@@ -16,8 +16,10 @@ import (
 
 // AuditVerification is what VerifyAudit found.
 type AuditVerification struct {
-	Checked   int64 // events of the chain that were looked at
-	Uncovered int64 // events from before the chain, which nothing protects
+	Checked int64 // events of the chain that were looked at
+	// Uncovered are the events that nothing protects: they are from before the
+	// chain, or everybody could make them because there was no encryption key yet.
+	Uncovered int64
 	// UncoveredTo is the time of the last of those; nil: there are none.
 	UncoveredTo *time.Time
 	From, To    *time.Time // of the first and the last event of the chain; nil: it has none
@@ -195,20 +197,27 @@ func (c *chainCheck) event(e *store.AuditEvent) error {
 		c.note(EventInserted, e.ID, e.ID)
 		return nil
 	case c.chain == nil && e.MAC == nil, c.chain != nil && e.ID < c.chain.FirstID:
-		at := e.At.Time()
-		c.result.Uncovered++
-		c.result.UncoveredTo = &at
+		c.uncovered(e)
 		return nil
 	case c.chain == nil:
 		c.note(EventInserted, e.ID, e.ID)
 		return nil
 	}
 	c.linked(e)
+	if c.keyed != nil && !c.isKeyed {
+		c.uncovered(e)
+	}
 	c.result.Checked++
 	if c.progress != nil && c.result.Checked%1000 == 0 {
 		c.progress(c.result.Checked, c.chain.LastID-c.chain.FirstID+1)
 	}
 	return nil
+}
+
+func (c *chainCheck) uncovered(e *store.AuditEvent) {
+	at := e.At.Time()
+	c.result.Uncovered++
+	c.result.UncoveredTo = &at
 }
 
 // linked looks at an event that has its place in the chain.

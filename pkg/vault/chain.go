@@ -90,6 +90,12 @@ func unsealChainKey(ring *keyring.Ring, sealed, fingerprint string) ([]byte, err
 	return key, nil
 }
 
+// opensChainKey reports whether the key of a chain that has one can be had.
+func opensChainKey(ring *keyring.Ring, chain *store.AuditChain) bool {
+	_, err := unsealChainKey(ring, *chain.Sealed, chain.KeyFingerprint)
+	return err == nil
+}
+
 // NewChainKey makes the key of the chain as soon as there is an encryption key to
 // seal it with.
 func (k *chainKeeper) NewChainKey(ctx context.Context, tx store.Tx) (*store.NewChainKey, error) {

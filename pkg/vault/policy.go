@@ -79,6 +79,7 @@ const (
 	ActionReadAllAudit Action = "audit.read_all" // of the server
 	ActionVerifyAudit  Action = "audit.verify"
 	ActionExportAudit  Action = "audit.export"
+	ActionRestartChain Action = "audit.chain.restart"
 
 	ActionReadStatus Action = "server.status"
 
@@ -239,6 +240,7 @@ var policy = map[Action]Rule{
 	ActionReadAllAudit: {Superuser: true},
 	ActionVerifyAudit:  {LocalOnly: true},
 	ActionExportAudit:  {LocalOnly: true},
+	ActionRestartChain: {LocalOnly: true},
 
 	ActionReadStatus: {Superuser: true},
 
