@@ -98,7 +98,7 @@ func (s *SMTP) dial(ctx context.Context) (*patientConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &patientConn{Conn: raw, timeout: s.Timeout}, nil
+	return &patientConn{Conn: raw, timeout: s.Timeout, left: longestTalk}, nil
 }
 
 // greet brings a connection to the point where a letter can be sent.
@@ -222,6 +222,7 @@ func (c *smtpConnection) Send(ctx context.Context, l Letter) error {
 	ctx, cancel := context.WithTimeout(ctx, budgetFactor*c.sender.Timeout)
 	defer cancel()
 	defer c.until(ctx)()
+	c.conn.left = longestTalk
 	step, err := c.transfer(l, text)
 	if err == nil {
 		return nil
@@ -268,18 +269,30 @@ func (c *smtpConnection) Close() {
 	_ = c.conn.Close()
 }
 
+// longestTalk bounds in bytes what a server may say while a connection is opened,
+// and then for each letter: the library would keep a reply without an end.
+const longestTalk = 1 << 20
+
+var errTalk = errors.New("the server does not come to an end")
+
 // patientConn gives every read and every write the same time, whatever deadline
 // the library would set for all of them together.
 type patientConn struct {
 	net.Conn
 	timeout time.Duration
+	left    int // what may still be read
 }
 
 func (c *patientConn) Read(b []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errTalk
+	}
 	if err := c.Conn.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}
-	return c.Conn.Read(b)
+	n, err := c.Conn.Read(b[:min(len(b), c.left)])
+	c.left -= n
+	return n, err
 }
 
 func (c *patientConn) Write(b []byte) (int, error) {

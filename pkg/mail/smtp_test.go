@@ -4,6 +4,7 @@ package mail_test
 
 import (
 	"crypto/x509"
+	"errors"
 	"net"
 	netmail "net/mail"
 	"strings"
@@ -328,4 +329,38 @@ func foreignAddress(t *testing.T) string {
 	}
 	t.Fatal("this test needs a network interface with an IPv4 address, other than lo")
 	return ""
+}
+
+// What a server says is not kept without an end.
+func TestAServerThatDoesNotComeToAnEnd(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan int, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		total, line := 0, []byte("220-"+strings.Repeat("x", 4000)+"\r\n")
+		for total < 64<<20 {
+			n, err := conn.Write(line)
+			total += n
+			if err != nil {
+				break
+			}
+		}
+		said <- total
+	}()
+	t.Cleanup(func() { _ = l.Close() })
+	s := &mail.SMTP{Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, Security: mail.StartTLS, Timeout: 10 * time.Second}
+	if _, err := s.Open(t.Context(), nil); !errors.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "not of SMTP") {
+		t.Errorf("got %v", err)
+	}
+	if n := <-said; n == 64<<20 {
+		t.Error("everything was read")
+	}
 }
