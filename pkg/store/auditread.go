@@ -96,6 +96,12 @@ func (q Queries) AuditSpan(ctx context.Context, before Micros) (oldest, stays in
 	return oldest, stays, err
 }
 
+// OldestAuditEvent is the id of the oldest event; 0 if there is none.
+func (q Queries) OldestAuditEvent(ctx context.Context) (id int64, err error) {
+	err = q.hotRow(ctx, []any{&id}, `SELECT COALESCE(MIN(id), 0) FROM audit_events`)
+	return id, err
+}
+
 // errAuditGap says that an event is missing where the trail is to be cut.
 var errAuditGap = errors.New("an event of the audit trail is missing; nothing more is removed from it")
 
@@ -111,7 +117,10 @@ func (tx Tx) DeleteAuditBefore(ctx context.Context, id int64) (n int64, mac []by
 		return 0, nil, err
 	}
 	if last != id-1 {
-		return 0, nil, errAuditGap
+		// Only the ids of a chain have no gaps.
+		if chain, err := tx.AuditChain(ctx); err != nil || chain != nil && id > chain.FirstID {
+			return 0, nil, errors.Join(err, errAuditGap)
+		}
 	}
 	err = tx.hotRow(ctx, []any{&mac}, `SELECT mac FROM audit_events WHERE id < ? AND mac IS NOT NULL ORDER BY id DESC LIMIT 1`, id)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {

@@ -20,9 +20,10 @@ func (v *Vault) pruneAudit(ctx context.Context) error {
 		return nil
 	}
 	oldest, stays, err := v.store.AuditSpan(ctx, store.MicrosOf(v.now().Add(-v.auditAge)))
-	for err == nil && oldest < stays {
-		oldest = min(oldest+auditPerBatch, stays)
-		err = v.pruneAuditBefore(ctx, oldest)
+	for err == nil && oldest != 0 && oldest < stays {
+		if err = v.pruneAuditBefore(ctx, min(oldest+auditPerBatch, stays)); err == nil {
+			oldest, err = v.store.OldestAuditEvent(ctx) // and not the next id: there may be none for a long way
+		}
 	}
 	return err
 }

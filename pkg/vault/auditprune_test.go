@@ -134,3 +134,20 @@ func TestRefusalsAreRecorded(t *testing.T) {
 		equal(t, "events", h.count(t, "audit_events"), before)
 	})
 }
+
+// The ids of events from before the chain may have gaps, however wide: PostgreSQL
+// gave none back. They are no reason to keep everything.
+func TestGapsBeforeTheChainAreRemovedToo(t *testing.T) {
+	t.Parallel()
+	eachPlace(t, func(t *testing.T, p place) {
+		for _, id := range []int64{-1 << 62, 5, 10_000} {
+			p.exec(t, `INSERT INTO audit_events (id, at, actor_kind, actor_id, actor_name, action, outcome, project_id, environment_name,
+target, detail, ip, user_agent, request_id) VALUES (?, 1, '', '', '', 'old', '', '', '', '', '', '', '', '')`, id)
+		}
+		h := p.house(t)
+		h.prunes(t, 0)
+		maintained(t, h)
+		equal(t, "old events", h.count(t, "audit_events WHERE action = 'old'"), 0)
+		equal(t, "from before the chain", h.sound(t, "pruned").Uncovered, int64(0))
+	})
+}
