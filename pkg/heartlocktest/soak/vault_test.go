@@ -22,6 +22,7 @@ import (
 	"github.com/heartlock/heartlock/pkg/config"
 	"github.com/heartlock/heartlock/pkg/heartlocktest"
 	"github.com/heartlock/heartlock/pkg/keyring"
+	"github.com/heartlock/heartlock/pkg/store"
 )
 
 // installation is a site that is set up and holds secrets, and the knowledge of
@@ -216,10 +217,15 @@ func (i *installation) sealed(t *testing.T) (list []sealedRow) {
 	t.Helper()
 	db := i.database(t)
 	defer func() { _ = db.Close() }()
-	rows, err := db.QueryContext(t.Context(), `
-SELECT key, sealed, key_fingerprint FROM secrets WHERE sealed IS NOT NULL UNION ALL
-SELECT '', sealed, key_fingerprint FROM secret_versions WHERE sealed IS NOT NULL UNION ALL
-SELECT '', sealed, key_fingerprint FROM idempotency_keys`)
+	var queries []string
+	for _, table := range store.SealedTables() {
+		name := "''"
+		if table == "secrets" {
+			name = "key"
+		}
+		queries = append(queries, "SELECT "+name+", sealed, key_fingerprint FROM "+table+" WHERE sealed IS NOT NULL")
+	}
+	rows, err := db.QueryContext(t.Context(), strings.Join(queries, " UNION ALL "))
 	if err != nil {
 		t.Fatal(err)
 	}
