@@ -82,6 +82,9 @@ func (r *Recorder) Record(ctx context.Context, event AuditEvent) error {
 	if !recordsReads {
 		return nil
 	}
+	if err := refuseNUL(auditTexts(&event)); err != nil {
+		return err // and not all who share its commit
+	}
 	durable := make(chan error, 1)
 	select {
 	case r.queue <- entry{event: &event, durable: durable}:

@@ -50,3 +50,19 @@ func (s *Store) HistoryQueries() map[string]string {
 // AppendEvents is the statement that appends to the audit trail, as PostgreSQL
 // has it.
 func (s *Store) AppendEvents() string { return s.prepared.spell(appendEvents) }
+
+// Enough is how many entries a recorder waits for after so many.
+var Enough = enough
+
+// Collected is how many entries a recorder takes at once that wants so many, if n
+// wait and then, if it is said so, the recorder is closed.
+func Collected(n, wanted int, closes bool) int {
+	r := &Recorder{queue: make(chan entry, queueLength)}
+	for range n - 1 {
+		r.queue <- entry{}
+	}
+	if closes {
+		close(r.queue)
+	}
+	return len(r.collect(entry{}, wanted))
+}

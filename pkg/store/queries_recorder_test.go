@@ -187,6 +187,47 @@ func TestClosingWritesWhatWaits(t *testing.T) {
 	})
 }
 
+// Who reads alone waits for nobody; many wait for most of those who were seen, but
+// not for ever, also while the recorder is closed.
+func TestARecorderWaitsForOthers(t *testing.T) {
+	t.Parallel()
+	for readers, want := range map[int]int{0: 1, 1: 1, 2: 1, 3: 2, 16: 10, 10_000: 512} {
+		if got := store.Enough(readers); got != want {
+			t.Errorf("after %d readers it waits for %d, want %d", readers, got, want)
+		}
+	}
+	for _, c := range []struct {
+		n, wanted int
+		closes    bool
+		want      int
+	}{
+		{1, 1, false, 1}, {1, 300, false, 1}, {3, 2, false, 3}, {3, 300, false, 3}, {3, 300, true, 3}, {2000, 1, false, 512}, {2000, 512, true, 512},
+	} {
+		if got := store.Collected(c.n, c.wanted, c.closes); got != c.want {
+			t.Errorf("%+v: took %d", c, got)
+		}
+	}
+}
+
+// An event that can not be written does no harm to those that share its commit.
+func TestABadEventFailsAlone(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		r, release := busyRecorder(t, w)
+		defer r.Close()
+		results := recordMany(within(t, time.Minute), t, r, 20)
+		if err := r.Record(within(t, time.Minute), store.AuditEvent{Action: "read", Target: "a\x00b"}); err == nil {
+			t.Error("an event with a NUL byte is durable")
+		}
+		release()
+		for range 20 {
+			if err := <-results; err != nil {
+				t.Error(fault.Detail(err))
+			}
+		}
+	})
+}
+
 func TestAReadThatNobodyWaitsForEnds(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
