@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"maps"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 
@@ -79,7 +80,7 @@ func clip(text string) string {
 		if len(clean) == maxAuditText {
 			break
 		}
-		if r >= ' ' && r != 0x7f && r != '\uFFFD' {
+		if !unicode.IsControl(r) && r != '\uFFFD' { // those beyond ASCII steer terminals, too
 			clean = append(clean, r)
 		}
 	}

@@ -192,6 +192,7 @@ func TestClientTextsAreClipped(t *testing.T) {
 		"a\r\nb\x00c\x7fd\xffe":        "abcde",
 		strings.Repeat("ü", 400):       strings.Repeat("ü", maxAuditText),
 		"\x1b]0;title\x07agent \u00e9": "]0;titleagent é",
+		"\u009b31mred":                 "31mred",
 	} {
 		if got := clip(text); got != want {
 			t.Errorf("%q becomes %q", text, got)
