@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
@@ -115,6 +116,18 @@ func (s *Server) dump(exceptTables, exceptColumns []string) string {
 	return out.String()
 }
 
+func appendValue(line []byte, value any) []byte {
+	switch v := value.(type) {
+	case string:
+		return append(line, v...)
+	case []byte:
+		return hex.AppendEncode(line, v)
+	case int64:
+		return strconv.AppendInt(line, v, 10)
+	}
+	return fmt.Append(line, value)
+}
+
 func (s *Server) rowsOf(db *sql.DB, table string, except []string) (lines []string) {
 	s.tb.Helper()
 	rows, err := db.Query("SELECT * FROM " + table)
@@ -127,24 +140,24 @@ func (s *Server) rowsOf(db *sql.DB, table string, except []string) (lines []stri
 		s.tb.Fatal(err)
 	}
 	values, targets := make([]any, len(columns)), make([]any, len(columns))
+	left := make([]bool, len(columns)) // out
 	for i := range values {
 		targets[i] = &values[i]
+		left[i] = slices.Contains(except, columns[i]) || slices.Contains(except, table+"."+columns[i])
 	}
+	var line []byte
 	for rows.Next() {
 		if err := rows.Scan(targets...); err != nil {
 			s.tb.Fatal(err)
 		}
-		var line strings.Builder
+		line = line[:0]
 		for i, v := range values {
-			if slices.Contains(except, columns[i]) || slices.Contains(except, table+"."+columns[i]) {
-				continue
+			if !left[i] {
+				line = appendValue(append(append(line, columns[i]...), '='), v)
+				line = append(line, '|')
 			}
-			if b, ok := v.([]byte); ok {
-				v = hex.EncodeToString(b)
-			}
-			fmt.Fprintf(&line, "%s=%v|", columns[i], v)
 		}
-		lines = append(lines, line.String())
+		lines = append(lines, string(line))
 	}
 	if err := rows.Err(); err != nil {
 		s.tb.Fatal(err)

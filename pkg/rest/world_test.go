@@ -19,7 +19,8 @@ type world struct {
 	s       *heartlocktest.Server
 	p1, p2  project
 	callers map[string]*heartlocktest.Caller
-	number  int // of the names made so far
+	number  int    // of the names made so far
+	known   string // the state of the database, if it is known; see try
 }
 
 // project is a project and the ids of what is in it.
@@ -65,9 +66,13 @@ func (w *world) signIn(name string) {
 }
 
 // build makes P1 anew, with its people, its tokens, a secret and an environment
-// that is protected. What was P1 stays behind, out of the way.
+// that is protected. What was P1 is gone.
 func (w *world) build() {
 	w.t.Helper()
+	if former := w.p1.id; former != "" {
+		w.s.Exec("DELETE FROM projects WHERE id = '" + former + "'")
+		w.s.Exec("DELETE FROM tokens WHERE name IN ('own', 'stale')")
+	}
 	w.p1 = w.newProject("owner", w.fresh("first"))
 	for name, role := range roles {
 		if name != "owner" {
