@@ -226,7 +226,8 @@ func (l *Loader) InsertKeys(ctx context.Context, keys []EncryptionKey) error {
 }
 
 // InsertEvent appends to the audit trail; see InsertKeys. keeper has the key of
-// the chain, which goes on behind what was loaded.
+// the chain, which goes on behind what was loaded. If keeper can not open it, the
+// event begins a new chain.
 func (l *Loader) InsertEvent(ctx context.Context, event AuditEvent, keeper ChainKeeper) error {
 	there, err := l.columnsOf(ctx, "audit_chain")
 	if err != nil {
@@ -235,12 +236,26 @@ func (l *Loader) InsertEvent(ctx context.Context, event AuditEvent, keeper Chain
 	if len(there) > 0 {
 		l.pending.chain = &chain{}
 		l.pending.chain.keeper.Store(&keeper)
+		if err := l.forgetClosedChain(ctx, keeper); err != nil {
+			return err
+		}
 		return l.InsertAuditEvents(ctx, []AuditEvent{event})
 	}
 	columns := slices.DeleteFunc(slices.Clone(auditColumns), func(c string) bool { return c == "credential" })
 	in := newInsertion("audit_events", append([]string{"at"}, columns...)...)
 	texts := auditTexts(&event)
 	return l.insertRows(ctx, in, append([]any{int64(event.At)}, texts[:len(columns)]...))
+}
+
+func (l *Loader) forgetClosedChain(ctx context.Context, keeper ChainKeeper) error {
+	row, err := l.AuditChain(ctx)
+	if err != nil || row == nil {
+		return err
+	}
+	if _, err := keeper.OpenChainKey(row.Sealed, row.KeyFingerprint); err != nil {
+		return l.ForgetChain(ctx)
+	}
+	return nil
 }
 
 // SetSequences has the engine count on from the rows that were loaded. It is

@@ -6,6 +6,7 @@ import (
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
+	"github.com/heartlock/heartlock/pkg/keyring"
 	"github.com/heartlock/heartlock/pkg/store"
 	"github.com/heartlock/heartlock/pkg/vault"
 )
@@ -134,5 +135,29 @@ func TestAForgedBeginningIsNotSound(t *testing.T) {
 		h.forge(t, store.NoChainKey())
 		h.again(t)
 		equal(t, "events that nothing protects", h.verified(t, nil).Uncovered, last)
+	})
+}
+
+// A backup whose chain has something else than a key where the key should be can
+// be restored; the trail goes on in a new chain.
+func TestARestoreBeginsAChainThatNobodyCanGoOnWith(t *testing.T) {
+	t.Parallel()
+	eachPlace(t, func(t *testing.T, p place) {
+		key := keyring.Generate()
+		p.ring = ring(t, key)
+		h := p.house(t)
+		h.put(t, "HIS_OWN", "thirty-two bytes that he knows!!")
+		last := h.sound(t, "before").LastID
+		h.exec(t, "UPDATE audit_chain SET sealed = (SELECT sealed FROM secrets WHERE key = ?)", "HIS_OWN")
+		file := takeBackup(t, h.Vault, vault.BackupOptions{})
+		there := anotherPlace(t, h.options.Engine)
+		if _, err := there.restore(t, file, []keyring.Key{key}, key); err != nil {
+			t.Fatal(fault.Detail(err))
+		}
+		there.ring = ring(t, key)
+		restored := &house{place: *there, Vault: must(there.vault(t, there.ring))}
+		if found := restored.sound(t, "restored"); found.Uncovered < last {
+			t.Errorf("%d events are said to be uncovered, want %d or more", found.Uncovered, last)
+		}
 	})
 }

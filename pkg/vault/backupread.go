@@ -90,8 +90,6 @@ type backupStream struct {
 	content  BackupContent
 	places   map[string]place // of environments and projects, by their ids
 	resealed int64
-	// chainDamaged says that no key opens the key of the audit trail's chain.
-	chainDamaged bool
 
 	table    string
 	columns  []backup.Column
@@ -280,7 +278,6 @@ func (s *backupStream) open() {
 }
 
 func (s *backupStream) damaged(row []any) {
-	s.chainDamaged = s.chainDamaged || s.table == "audit_chain"
 	fingerprint := s.text(row, "key_fingerprint")
 	if !s.ring.Has(fingerprint) {
 		s.content.Missing[fingerprint]++

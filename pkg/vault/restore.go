@@ -144,11 +144,6 @@ func (r *restore) load(ctx context.Context, p Principal, l *store.Loader) error 
 // record goes on with the audit trail of the backup.
 func (r *restore) record(ctx context.Context, p Principal, l *store.Loader) error {
 	keeper := newChainKeeper(func() *keyring.Ring { return r.ring }, time.Now)
-	if r.stream.chainDamaged {
-		if err := l.ForgetChain(ctx); err != nil {
-			return err
-		}
-	}
 	m := r.stream.content.Manifest
 	err := l.InsertEvent(ctx, auditRowAt(store.MicrosOf(time.Now()), p, event{action: ActionRestore, detail: map[string]string{
 		"taken_at": m.TakenAt.Format(time.RFC3339Nano),
