@@ -61,8 +61,8 @@ const (
 
 	// longestGap and longestWait bound how long entries wait for others to share
 	// their commit: for the next one, and in all.
-	longestGap  = 150 * time.Microsecond
-	longestWait = 2 * time.Millisecond
+	longestGap  = 300 * time.Microsecond
+	longestWait = 4 * time.Millisecond
 
 	// commitTimeout ends a commit on a database that does not answer. Those who
 	// wait for it have given up by then.
@@ -130,9 +130,10 @@ func (r *Recorder) run() {
 }
 
 // enough is how many entries a commit is worth waiting for, if so many readers
-// were seen a moment ago: most of them, so that the others are served while it
-// runs. Who reads alone never waits.
-func enough(readers int) int { return min(max(1, readers*2/3), batchLength) }
+// were seen a moment ago: all of them. A commit takes more than it does itself: on
+// SQLite every connection that reads has to read its pages again. Who reads alone
+// never waits.
+func enough(readers int) int { return min(max(1, readers), batchLength) }
 
 // collect takes what waits, and waits for more until there are as many entries as
 // wanted, as long as they keep coming: a commit costs as much for many as for one.
