@@ -25,7 +25,6 @@ type screen struct {
 	mu      sync.Mutex
 	shown   strings.Builder
 	changed chan struct{}
-	gone    chan struct{}
 }
 
 func newScreen(t *testing.T) *screen {
@@ -38,14 +37,27 @@ func newScreen(t *testing.T) *screen {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &screen{t: t, tty: tty, keys: keys, open: open, changed: make(chan struct{}, 1), gone: make(chan struct{})}
+	s := &screen{t: t, tty: tty, keys: keys, open: open, changed: make(chan struct{}, 1)}
 	go s.watch()
-	t.Cleanup(func() { tty.Close(); <-s.gone; keys.Close() })
+	t.Cleanup(func() { leaveOpen(keys, tty) })
 	return s
 }
 
+// leftOpen are the terminals of tests that have ended. A form asks for the size of
+// its terminal in a goroutine that it does not wait for, so nobody can know when it
+// is safe to close one.
+var leftOpen struct {
+	mu    sync.Mutex
+	files []*os.File
+}
+
+func leaveOpen(files ...*os.File) {
+	leftOpen.mu.Lock()
+	defer leftOpen.mu.Unlock()
+	leftOpen.files = append(leftOpen.files, files...)
+}
+
 func (s *screen) watch() {
-	defer close(s.gone)
 	buffer := make([]byte, 4096)
 	for {
 		n, err := s.keys.Read(buffer)
