@@ -81,6 +81,8 @@ func notDumped() map[string]string {
 		"backups":           "what was made of this database, not of the restored one",
 		"sign_in_attempts":  "browsers that are away at an identity provider for minutes",
 		"password_resets":   "links that work for an hour",
+		"cli_logins":        "sign-ins of the command line that work for a minute",
+		"device_logins":     "sign-ins of the command line that wait for minutes",
 		"throttles":         "failed attempts of the last minutes",
 		"sign_in_places":    "who signs in again is told so",
 		"mail_queue":        "mail of the past; it is not sent again",

@@ -336,3 +336,41 @@ type Settings struct {
 	KeyFingerprint string
 	UpdatedAt      Micros
 }
+
+// CLILogin is a row of cli_logins: a code that a browser takes to the command line.
+type CLILogin struct {
+	bun.BaseModel `bun:"table:cli_logins,alias:cl"`
+	Digest        []byte `bun:",pk"`
+	UserID        string
+	SessionID     string // in which he has agreed
+	CodeChallenge string
+	Machine       string // may be empty
+	LifetimeDays  int
+	CreatedAt     Micros
+	ExpiresAt     Micros
+}
+
+// The states of a DeviceLogin.
+const (
+	DevicePending  = "pending"
+	DeviceApproved = "approved"
+	DeviceDenied   = "denied"
+)
+
+// DeviceLogin is a row of device_logins: a command line that waits for a person, or
+// for what he has decided.
+type DeviceLogin struct {
+	bun.BaseModel  `bun:"table:device_logins,alias:dl"`
+	DeviceDigest   []byte `bun:",pk"`
+	UserCodeDigest []byte
+	Machine        string // may be empty
+	IP             string `bun:"ip"`
+	UserAgent      string
+	State          string
+	UserID         *string // who has approved it
+	SessionID      *string // in which session
+	LifetimeDays   int
+	CreatedAt      Micros
+	ExpiresAt      Micros
+	LastPollAt     *Micros
+}
