@@ -17,6 +17,9 @@ type Problem struct {
 	// SecondFactor: the password was right, and the code of the second factor is
 	// missing or wrong.
 	SecondFactor bool `json:"second_factor,omitzero"`
+	// Error is a word for programs, where the status alone does not tell them what to
+	// do: see CLIToken.
+	Error string `json:"error,omitzero"`
 }
 
 // FieldError is one thing wrong with a request.

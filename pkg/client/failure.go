@@ -67,7 +67,7 @@ func (c *Client) refusal(request *http.Request, response *http.Response, body []
 	for _, f := range problem.Errors {
 		e.Fields = append(e.Fields, fault.Field{Location: f.Location, Message: f.Message})
 	}
-	e.SecondFactor = problem.SecondFactor
+	e.SecondFactor, e.Code = problem.SecondFactor, problem.Error
 	e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), time.Now())
 	return e
 }

@@ -109,6 +109,9 @@ type Error struct {
 	// SecondFactor is set with Unauthenticated if only the code of the second
 	// factor is missing or wrong.
 	SecondFactor bool
+	// Code is a word for programs that have to tell failures of one Kind apart, such
+	// as "authorization_pending"; the API says which there are. Mostly it is empty.
+	Code string
 }
 
 // New is a failure of kind k with a message for the person who asked.

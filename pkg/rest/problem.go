@@ -25,7 +25,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, log *slog.Logger, err 
 	logFailure(r.Context(), log, id, f, err)
 	problem := api.Problem{
 		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: f.Error(), RequestID: id,
-		SecondFactor: f.SecondFactor,
+		SecondFactor: f.SecondFactor, Error: f.Code,
 	}
 	if f.Kind == fault.Internal && f.Message == "" {
 		problem.Detail = "Something went wrong on the server. Its log has the details under this request id."
