@@ -57,6 +57,9 @@ type NewSignIn struct {
 	At        time.Time `json:"at"`
 	IP        string    `json:"ip"`
 	UserAgent string    `json:"user_agent"`
+	// Token is the name of the personal token that was made with it, if it was the
+	// command line that signed in.
+	Token string `json:"token,omitempty"`
 }
 
 // TokenExpires tells who made a token that it expires soon.

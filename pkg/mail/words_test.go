@@ -36,6 +36,7 @@ func examples() map[string]mail.Message {
 		"password-changed":         mail.PasswordChanged{At: at, IP: "2001:db8::7"},
 		"password-changed-locally": mail.PasswordChanged{At: at},
 		"new-sign-in":              mail.NewSignIn{At: at, IP: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0"},
+		"new-sign-in-cli":          mail.NewSignIn{At: at, IP: "192.0.2.7", UserAgent: "heartlock/1.0 (linux/amd64)", Token: "heartlock on laptop"},
 		"token-expires":            mail.TokenExpires{Name: "ci", Project: "Web shop", ExpiresAt: at},
 		"token-expires-personal":   mail.TokenExpires{Name: "laptop", ExpiresAt: at},
 		"administrator-joined":     mail.AdministratorJoined{Administrator: "root@example.com", Project: "Web shop", Role: "owner", At: at},
@@ -159,7 +160,7 @@ func TestTextsOfStrangersAreInert(t *testing.T) {
 	} {
 		for _, m := range []mail.Message{
 			mail.Invitation{Project: hostile, InvitedBy: hostile, Role: hostile, Link: site + "/x"},
-			mail.NewSignIn{IP: hostile, UserAgent: hostile},
+			mail.NewSignIn{IP: hostile, UserAgent: hostile, Token: hostile},
 			mail.TokenExpires{Name: hostile, Project: hostile},
 			mail.AdministratorJoined{Administrator: hostile, Project: hostile, Role: hostile},
 			mail.PasswordReset{IP: hostile, Administrator: hostile, Link: site + "/x"},
