@@ -1,7 +1,6 @@
 // Package interchange reads and writes the files in which programs exchange
 // secrets: what Infisical, Doppler, Vault and the tools around it export, .env
-// files, flat JSON, and Heartlock's own export of a project, which it also
-// writes.
+// files, flat JSON and YAML, and Heartlock's own export of a project.
 //
 // # Reading
 //
@@ -19,8 +18,9 @@
 //
 // # Writing
 //
-// [WriteProject] writes the form that Read reads back without a difference. Text
-// for shells and .env readers is written by package dotenv.
+// [WriteProject] writes a project in the form that Read reads back without a
+// difference. [Write] writes the secrets of one environment for the programs that
+// use them: whatever a value is, they get exactly it, or it is not written.
 package interchange
 
 import (
@@ -47,12 +47,16 @@ const (
 	Vault     Source = "vault" // also OpenBao
 	Dotenv    Source = "dotenv"
 	JSON      Source = "json" // flat, or Heartlock's export of a project
+	YAML      Source = "yaml" // flat
 )
 
 // Options say how a file is read.
 type Options struct {
 	RenameKeys   bool // take names that are no keys under the name that SuggestKey makes
 	NestedAsJSON bool // take lists and objects as JSON without spaces
+	// WithoutFlags is for who is not at a command line: problems do not name the
+	// flags of `heartlock import` that stand for the two above.
+	WithoutFlags bool
 }
 
 // File is what a file holds.
@@ -160,6 +164,8 @@ func Read(from Source, data []byte, o Options) (*File, error) {
 		file = r.dotenv(data, quoting{form: "a .env file"})
 	case JSON:
 		file = r.json(data)
+	case YAML:
+		file = r.flatYAML(data)
 	default:
 		r.problem("", "", "No format of the name "+string(from)+" is known.")
 	}
@@ -256,6 +262,8 @@ func (r *reader) checkKey(s *Secret) {
 	switch {
 	case suggested == "":
 		r.problem(s.Place, s.Key, "The name "+problem+".")
+	case !r.options.RenameKeys && r.options.WithoutFlags:
+		r.problem(s.Place, s.Key, fmt.Sprintf("The name %s. It could be %s.", problem, suggested))
 	case !r.options.RenameKeys:
 		r.problem(s.Place, s.Key, fmt.Sprintf("The name %s. With --rename-keys it becomes %s.", problem, suggested))
 	default:

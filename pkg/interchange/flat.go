@@ -39,7 +39,11 @@ func (r *reader) scalar(place, name string, n *node) (api.Value, bool) {
 // nested is the JSON of an object or a list, if that was asked for.
 func (r *reader) nested(place, name, what string, n *node) (api.Value, bool) {
 	if !r.options.NestedAsJSON {
-		r.problem(place, name, "Its value is "+what+". Only text, numbers, true and false are taken; with --nested-as-json it is taken as JSON.")
+		hint := "; with --nested-as-json it is taken as JSON."
+		if r.options.WithoutFlags {
+			hint = ". Write it as JSON in quotes if that is what you want."
+		}
+		r.problem(place, name, "Its value is "+what+". Only text, numbers, true and false are taken"+hint)
 		return api.Value{}, false
 	}
 	text := n.appendJSON(nil)
@@ -67,6 +71,19 @@ func (r *reader) json(data []byte) *File {
 		return r.project(root)
 	}
 	return &File{Form: "a flat JSON object", Groups: groupOf(r.flat(root))}
+}
+
+// flatYAML reads KEY: value, one below the other.
+func (r *reader) flatYAML(data []byte) *File {
+	root := r.yaml(data)
+	if root == nil {
+		return nil
+	}
+	if root.kind != object {
+		r.problem(root.place(), "", "It is not a list of names with their values, such as KEY: \"value\".")
+		return nil
+	}
+	return &File{Form: "flat YAML", Groups: groupOf(r.flat(root))}
 }
 
 // groupOf is the one group without a name, or none if there are no secrets.
