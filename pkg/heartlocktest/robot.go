@@ -124,6 +124,9 @@ func (r *Robot) next(page Page) *http.Request {
 		request, _ := http.NewRequestWithContext(r.tb.Context(), http.MethodGet, target.String(), nil)
 		return request
 	}
+	if page.URL.Host == OpenIDHost {
+		return nil // our own pages have forms that nobody has asked it to send
+	}
 	document, err := html.Parse(strings.NewReader(page.Body))
 	if err != nil || page.Status != http.StatusOK {
 		return nil

@@ -69,7 +69,8 @@ func TestHeadersOnEveryAnswer(t *testing.T) {
 	for what, answer := range map[string]heartlocktest.Answer{
 		"200":         owner.Call("GET", secretPath, nil).Want(200),
 		"200 HEAD":    owner.Call("HEAD", secretPath, nil).Want(200),
-		"200 text":    s.Anonymous().Do("GET", "/", nil).Want(200),
+		"200 page":    s.Anonymous().Do("GET", "/login/", nil).Want(200),
+		"303 page":    s.Anonymous().Do("GET", "/", nil).Want(303),
 		"200 openapi": s.Anonymous().Call("GET", "/openapi.json", nil).Want(200),
 		"304":         owner.Call("GET", secretPath, nil, `If-None-Match: *`).Want(304),
 		"400":         owner.Call("GET", secretPath+"?x=1", nil).Want(400),
@@ -208,8 +209,8 @@ func TestPlainHTTPInProduction(t *testing.T) {
 			t.Errorf("%s %s: Location %q, want %q", c.method, c.path, got, c.location)
 		}
 	}
-	s.Anonymous().Do("GET", "/", nil, proto+": http", "Host: evil.org").WantProblem(400)
-	s.Anonymous().Do("GET", "//evil.org/x", nil, proto+": http").WantProblem(404)
+	s.Anonymous().Do("GET", "/", nil, proto+": http", "Host: evil.org").Want(400)
+	s.Anonymous().Do("GET", "//evil.org/x", nil, proto+": http").Want(404)
 	named := heartlocktest.StartServer(t, heartlocktest.ServerOptions{Environ: append(heartlocktest.Production(), "HEARTLOCK_APP_URL=https://secrets.example.com:8443")})
 	if got := named.Anonymous().Do("GET", "/x", nil).Want(301).Header.Get("Location"); got != "https://secrets.example.com:8443/x" {
 		t.Errorf("Location %q", got)

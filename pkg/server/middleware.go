@@ -16,6 +16,7 @@ import (
 	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/rest"
 	"github.com/heartlock/heartlock/pkg/session"
+	"github.com/heartlock/heartlock/pkg/web"
 )
 
 // contentSecurityPolicy lets a page load from its own server only, run no script
@@ -37,7 +38,18 @@ func isProbe(path string) bool {
 }
 
 // isAPI reports whether a path is answered to programs rather than people.
-func isAPI(path string) bool { return strings.HasPrefix(path, "/api/") }
+func isAPI(path string) bool {
+	return strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/api/docs")
+}
+
+// refuse answers with an error: a program gets a problem document, a browser a page.
+func refuse(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	if isAPI(r.URL.Path) {
+		rest.WriteProblem(w, r, log, err)
+		return
+	}
+	web.WriteFailure(w, r, log, err)
+}
 
 // edge is what every request passes before it reaches a handler.
 type edge struct {
@@ -68,7 +80,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := e.check(r); err != nil {
-		rest.WriteProblem(answer, r, e.log, err)
+		refuse(answer, r, e.log, err)
 		return
 	}
 	if e.config.Security.SSLRedirect && !connection.Secure && !isProbe(r.URL.Path) {
@@ -216,7 +228,7 @@ func (e *edge) recovered(w *answerWriter, r *http.Request, panicked any) {
 	e.log.Error("panic", "request_id", session.ConnectionOf(r.Context()).ID,
 		"type", fmt.Sprintf("%T", panicked), "stack", string(debug.Stack()))
 	if w.status == 0 {
-		rest.WriteProblem(w, r, e.log, fault.New(fault.Internal, ""))
+		refuse(w, r, e.log, fault.New(fault.Internal, ""))
 	}
 }
 

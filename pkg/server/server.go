@@ -63,6 +63,9 @@ type Options struct {
 	Console io.Writer
 	Version string
 	Commit  string
+	// Executed is told the name of every template of a page that is executed; for
+	// tests. It may be nil.
+	Executed func(template string)
 }
 
 // Server is a running Heartlock. Make one with New, then call Run.
@@ -231,7 +234,13 @@ func (s *Server) assemble(i *Instance, cfg *config.Server) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	site := web.New(web.Options{Vault: i.Vault, Cookies: cookies, Log: s.log, SSO: i.sso.current, Failed: s.observe})
+	site, err := web.New(web.Options{
+		Vault: i.Vault, Cookies: cookies, Log: s.log, Config: cfg, SSO: i.sso.current, Version: s.options.Version,
+		Onboard: s.onboard, OnboardingStatus: s.onboardingStatus, Failed: s.observe, Executed: s.options.Executed,
+	})
+	if err != nil {
+		return nil, err
+	}
 	next := &running{Instance: i, Config: cfg}
 	next.handler = &edge{config: cfg, log: s.log, inner: s.mount(handler, site), exposed: func(r *http.Request, token string) {
 		connection := session.ConnectionOf(r.Context())
@@ -252,27 +261,12 @@ func (s *Server) retire(i *Instance) {
 // better path: a program would send its credentials twice.
 func (s *Server) mount(apiHandler http.Handler, site *web.Site) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case strings.HasPrefix(r.URL.Path, api.Prefix+"/"):
+		if strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
 			apiHandler.ServeHTTP(w, r)
-		case site.Serves(r.URL.Path):
-			site.ServeHTTP(w, r)
-		case r.URL.Path == "/":
-			s.servePage(w, r)
-		default:
-			rest.WriteProblem(w, r, s.log, fault.New(fault.NotFound, "Not found."))
+			return
 		}
+		site.ServeHTTP(w, r)
 	})
-}
-
-func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		rest.WriteProblem(w, r, s.log, fault.New(fault.MethodNotAllowed, "This page can only be read."))
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte("Heartlock is running.\n\nThe API is described at " + api.Prefix + "/openapi.json.\n"))
 }
 
 // ServeHTTP hands a request to the instance in service.
@@ -314,7 +308,9 @@ func (s *Server) serveStarting(w http.ResponseWriter, r *http.Request) {
 			_ = api.Encode(w, api.Health{Status: "ok"})
 			return
 		}
-		rest.WriteProblem(w, r, s.log, fault.New(fault.Unavailable, "The server is starting."))
+		starting := fault.New(fault.Unavailable, "The server is starting.")
+		starting.RetryAfter = 2 * time.Second
+		refuse(w, r, s.log, starting)
 	}), exposed: func(*http.Request, string) {}}
 	starting.ServeHTTP(w, r)
 }

@@ -46,7 +46,34 @@ func (c *Cookies) RememberBrowser(w http.ResponseWriter, mark api.Value) {
 }
 
 func (c *Cookies) browser() http.Cookie {
-	return c.hosted(BrowserCookieName, api.Prefix+"/auth/", http.SameSiteStrictMode)
+	return c.hosted(BrowserCookieName, "/", http.SameSiteStrictMode)
+}
+
+// NoticeCookieName is the cookie by which a page says once what has just been done.
+const (
+	NoticeCookieName = "heartlock_notice"
+
+	noticeCookieLife = time.Minute
+)
+
+// LeaveNotice has the next page say the notice of this name. The cookie holds a
+// name, and never a text: a text could be planted.
+func (c *Cookies) LeaveNotice(w http.ResponseWriter, name string) {
+	give(w, c.notice(), api.NewValue(name), noticeCookieLife)
+}
+
+// TakeNotice is the name of the notice that is to be said now, or ""; the cookie is
+// taken away.
+func (c *Cookies) TakeNotice(w http.ResponseWriter, r *http.Request) string {
+	name := valueOf(r, c.notice())
+	if name != "" {
+		give(w, c.notice(), api.NewValue(""), -time.Second)
+	}
+	return name
+}
+
+func (c *Cookies) notice() http.Cookie {
+	return c.hosted(NoticeCookieName, "/", http.SameSiteLaxMode)
 }
 
 // hosted is a cookie of a name of our own. Over https the name has the prefix

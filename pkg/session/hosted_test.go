@@ -23,7 +23,7 @@ func TestCookiesThatNobodyPlants(t *testing.T) {
 			read       func(*http.Request) string
 		}{
 			{"heartlock_sso", "/oidc/", c.BeginAttempt, c.Attempt},
-			{"heartlock_browser", "/api/v1/auth/", c.RememberBrowser, c.Browser},
+			{"heartlock_browser", "/", c.RememberBrowser, c.Browser},
 		} {
 			answer := httptest.NewRecorder()
 			one.give(answer, api.NewValue("value"))

@@ -29,6 +29,8 @@ const (
 	CookieName     = "sessionid"
 	CSRFCookieName = "csrftoken"
 	CSRFHeader     = "X-CSRFToken"
+	// CSRFField is the field of a form that takes the place of the header.
+	CSRFField = "csrfmiddlewaretoken"
 
 	cookieLife     = 14 * 24 * time.Hour
 	csrfCookieLife = 364 * 24 * time.Hour
@@ -149,7 +151,15 @@ func (c *Cookies) CheckToken(r *http.Request, sessionID string) error {
 	if cookie, err := r.Cookie(CSRFCookieName); err != nil || cookie.Value == "" {
 		return csrfFailed("CSRF cookie not set.")
 	}
-	sent := r.Header.Get(CSRFHeader)
+	return c.CheckFormToken(r.Header.Get(CSRFHeader), sessionID)
+}
+
+// FormToken is what a form of a session must send back in CSRFField.
+func (c *Cookies) FormToken(sessionID string) string { return csrfToken(c.CSRFKeys[0], sessionID) }
+
+// CheckFormToken refuses a form of a session that does not send back its token. No
+// cookie is looked at: the form itself came from a page of the session.
+func (c *Cookies) CheckFormToken(sent, sessionID string) error {
 	if sent == "" {
 		return csrfFailed("CSRF token missing.")
 	}

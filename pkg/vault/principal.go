@@ -67,6 +67,18 @@ func (p Principal) SessionID() string {
 	return p.session.ID
 }
 
+// Account is the person that calls; false if no person does.
+func (p Principal) Account() (api.Account, bool) {
+	if p.user == nil {
+		return api.Account{}, false
+	}
+	return apiAccount(p.user), true
+}
+
+// LacksSecondFactor reports whether the caller must set up a second factor before
+// he may do anything else.
+func (p Principal) LacksSecondFactor() bool { return p.lacksFactor }
+
 // ByProvider reports whether the caller's session began at the identity provider.
 func (p Principal) ByProvider() bool { return p.session != nil && p.session.ByProvider }
 

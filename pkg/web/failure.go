@@ -3,8 +3,6 @@ package web
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"html/template"
 	"log/slog"
@@ -15,15 +13,44 @@ import (
 	"github.com/heartlock/heartlock/pkg/session"
 )
 
-const failureStyle = `body{font:16px/1.5 system-ui,sans-serif;color:#1c1c1e;background:#fff;max-width:34rem;margin:15vh auto 0;padding:0 1.25rem}` +
-	`h1{font-size:1.4rem}a{color:#0b57d0}small{color:#5c5c61}` +
-	`@media(prefers-color-scheme:dark){body{color:#e6e6e8;background:#151517}a{color:#8ab4f8}small{color:#a0a0a6}}`
+// fail answers with a page that says what was wrong and what to do. The cause goes
+// to the log only, with the request's id.
+func (s *Site) fail(v *visit, err error) {
+	f := classify(err)
+	logFailure(v, s.options.Log, v.who.Request.ID, f)
+	if s.options.Failed != nil {
+		s.options.Failed(err)
+	}
+	setRetryAfter(v.w.Header(), f)
+	v.w.Header().Set("Referrer-Policy", "no-referrer") // the address may hold what nobody else is to see
+	v.problems = nil
+	account, signedIn := v.who.Account()
+	err = v.show(page{Template: "failure", Title: title(f.Kind), Status: f.Kind.Status(), Plain: !signedIn, Data: failurePage{
+		Message: message(f), RequestID: v.who.Request.ID, Status: f.Kind.Status(), SignedIn: account.Email,
+	}})
+	if err != nil {
+		s.options.Log.Error("a page could not be made", "request_id", v.who.Request.ID, "error", err.Error())
+		WriteFailure(v.w, v.r, s.options.Log, f)
+	}
+}
+
+type failurePage struct {
+	Message   string
+	RequestID string
+	Status    int
+	SignedIn  string
+}
+
+const failureStyle = `body{font:16px/1.5 system-ui,sans-serif;color:#1d2129;background:#f6f7f9;margin:0;padding:15vh 1.25rem 0}` +
+	`main{max-width:30rem;margin:0 auto;background:#fff;border:1px solid #dfe3e8;border-radius:12px;padding:1.5rem 2rem 2rem}` +
+	`h1{font-size:1.375rem;margin:.5rem 0}a{color:#4338ca}small{color:#5a6270}` +
+	`@media(prefers-color-scheme:dark){body{color:#e6e8ec;background:#101216}main{background:#181b21;border-color:#2b303a}a{color:#a5b4fc}small{color:#9aa3b2}}`
 
 const failureText = `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width,initial-scale=1">
 <title>{{.Title}} – Heartlock</title>
 <style>` + failureStyle + `</style>
 </head>
@@ -38,41 +65,32 @@ const failureText = `<!doctype html>
 </html>
 `
 
-// fail answers with a page that says what was wrong and what to do. The cause goes
-// to the log only, with the request's id.
-func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
+// WriteFailure answers with an error page that needs nothing else of the server: for
+// requests that are refused before anything of them is believed, and while there is
+// no site yet.
+func WriteFailure(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	f := classify(err)
 	id := session.ConnectionOf(r.Context()).ID
-	logFailure(r.Context(), s.options.Log, id, f)
+	logFailure(r.Context(), log, id, f)
 	var page bytes.Buffer
-	if err := failurePage().Execute(&page, map[string]string{"Title": title(f.Kind), "Message": message(f), "RequestID": id}); err != nil {
-		s.options.Log.Error("a page could not be made", "request_id", id, "error", err.Error())
+	if err := template.Must(template.New("failure").Parse(failureText)).Execute(&page, map[string]string{"Title": title(f.Kind), "Message": message(f), "RequestID": id}); err != nil {
+		log.Error("a page could not be made", "request_id", id, "error", err.Error())
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", failurePolicy())
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+digestPolicy(failureStyle)+"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(page.Len()))
+	setRetryAfter(h, f)
+	w.WriteHeader(f.Kind.Status())
+	_, _ = w.Write(page.Bytes())
+}
+
+func setRetryAfter(h http.Header, f *fault.Error) {
 	if f.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(max(1, int(f.RetryAfter.Seconds()))))
 	}
-	w.WriteHeader(f.Kind.Status())
-	_, _ = w.Write(page.Bytes())
-	if s.options.Failed != nil {
-		s.options.Failed(err)
-	}
-}
-
-func failurePage() *template.Template {
-	return template.Must(template.New("failure").Parse(failureText))
-}
-
-// failurePolicy allows the page its own style and nothing else.
-func failurePolicy() string {
-	sum := sha256.Sum256([]byte(failureStyle))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
 // classify makes sure that the text of a foreign error is never shown.
@@ -87,8 +105,11 @@ func classify(err error) *fault.Error {
 }
 
 func message(f *fault.Error) string {
-	if f.Kind == fault.Internal {
+	switch {
+	case f.Kind == fault.Internal:
 		return "Something went wrong on the server. Its log has the details."
+	case f.Kind == fault.NotFound && f.Error() == "Not found.":
+		return errNoPage.Error()
 	}
 	return f.Error()
 }
@@ -97,6 +118,12 @@ func title(k fault.Kind) string {
 	switch k {
 	case fault.NotFound, fault.MethodNotAllowed:
 		return "There is nothing here"
+	case fault.Forbidden:
+		return "You may not do this"
+	case fault.TooManyRequests:
+		return "Too many attempts"
+	case fault.Conflict, fault.PreconditionFailed:
+		return "Someone else was faster"
 	case fault.Unavailable, fault.Internal:
 		return "This does not work at the moment"
 	default:

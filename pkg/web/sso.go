@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/oidc"
 	"github.com/heartlock/heartlock/pkg/vault"
@@ -12,16 +11,20 @@ import (
 
 var errSSOOff = fault.New(fault.NotFound, "Single sign-on is not available on this server. Sign in with your password.")
 
+func (s *Site) ssoRoutes() []route {
+	return []route{
+		{method: get, pattern: "/oidc/login/", action: vault.ActionLogin, serve: s.beginSSO, acts: true},
+		{method: get, pattern: "/oidc/callback/", action: vault.ActionLogin, serve: s.finishSSO, acts: true},
+	}
+}
+
 // beginSSO sends the browser to the identity provider: GET /oidc/login/?next=/path
-func (s *Site) beginSSO(w http.ResponseWriter, r *http.Request) error {
+func (s *Site) beginSSO(v *visit) error {
 	sso := s.options.SSO()
 	if sso == nil {
 		return errSSOOff
 	}
-	who, err := s.caller(r)
-	if err != nil {
-		return err
-	}
+	who, w, r := v.who, v.w, v.r
 	redirectURI, err := sso.Provider.RedirectURI(who.Request.Origin)
 	if err != nil {
 		return err
@@ -39,15 +42,12 @@ func (s *Site) beginSSO(w http.ResponseWriter, r *http.Request) error {
 // finishSSO takes the browser back from the identity provider (RFC 6749 4.1.2).
 // The attempt is ended first: whatever is wrong with the rest, nobody comes with
 // this state again.
-func (s *Site) finishSSO(w http.ResponseWriter, r *http.Request) error {
+func (s *Site) finishSSO(v *visit) error {
 	sso := s.options.SSO()
 	if sso == nil {
 		return errSSOOff
 	}
-	who, err := s.caller(r)
-	if err != nil {
-		return err
-	}
+	who, w, r := v.who, v.w, v.r
 	query := r.URL.Query()
 	back, err := s.options.Vault.TakeSSO(r.Context(), who, query.Get("state"), s.options.Cookies.Attempt(r))
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Site) finishSSO(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !back.Linking() {
-		if err := s.startSession(w, r, who, token); err != nil {
+		if err := v.startSession(token); err != nil {
 			return err
 		}
 	}
@@ -105,22 +105,4 @@ func refusalOf(query url.Values) error {
 	default:
 		return fault.New(fault.Forbidden, "The identity provider did not sign you in ("+code+").")
 	}
-}
-
-// startSession hands the cookies of a session that has just begun to the browser.
-func (s *Site) startSession(w http.ResponseWriter, r *http.Request, before vault.Principal, token api.Value) error {
-	who, err := s.options.Vault.IdentifySession(r.Context(), token.Reveal(), before.Request)
-	if err != nil {
-		return err
-	}
-	s.options.Cookies.Start(w, token, who.SessionID())
-	return nil
-}
-
-// redirect sends the browser on with a GET. What it leaves is in no Referer: the
-// address of the callback holds a code.
-func redirect(w http.ResponseWriter, target string) {
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.Header().Set("Location", target)
-	w.WriteHeader(http.StatusSeeOther)
 }

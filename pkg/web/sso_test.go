@@ -343,7 +343,7 @@ func TestErrorsOfTheProvider(t *testing.T) {
 		back := robot.Browse(robot.Home("/oidc/login/"), robot.Home("/oidc/callback/")).URL
 		query := url.Values{"state": {back.Query().Get("state")}, "error": {code}, "error_description": {"<script>alert(2)</script>"}}
 		page := robot.Get(robot.Home("/oidc/callback/?" + query.Encode()))
-		if page.Status != status || strings.Contains(page.Body, "script") || strings.Contains(page.Body, "alert") {
+		if page.Status != status || strings.Contains(page.Body, "<script>") || strings.Contains(page.Body, "alert(") {
 			t.Errorf("%q: %d %s", code, page.Status, page.Body)
 		}
 		if !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") || !strings.HasPrefix(page.Header.Get("Content-Security-Policy"), "default-src 'none'") ||

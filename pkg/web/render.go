@@ -1,0 +1,221 @@
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/session"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// page is what a handler has to show.
+type page struct {
+	Template string // a file of templates/pages, without .html
+	Title    string
+	Status   int  // 200 if it is 0
+	Wide     bool // for tables that need the whole screen
+	Plain    bool // a narrow page without navigation: for whoever is on the way in
+	// Project is the navigation of a project's pages; nil elsewhere.
+	Project *projectNav
+	// Section is the part of the account's or administration's pages, as their
+	// navigation names it.
+	Section string
+	Data    any
+}
+
+// projectNav is the navigation of a project's pages.
+type projectNav struct {
+	Project      api.Project
+	Section      string // "secrets", "matrix", "history", "members", "tokens", "audit", "settings"
+	Environments []api.Environment
+	Environment  *api.Environment // the one that is shown
+}
+
+// view is what a template sees: the page, and what all pages have.
+type view struct {
+	page
+	Me         *api.Account // nil: nobody is signed in
+	SSOEnabled bool
+	Notice     string
+	CSRF       string
+	Form       form
+	Path       string // of this page
+	Version    string
+	// CrossOrigin: the files come from another server, which must allow it (CORS).
+	CrossOrigin bool
+}
+
+// Once is a new value of the field that keeps a form from being sent twice.
+func (view) Once() string { return uuid.NewString() }
+
+// looks are the parsed templates, one set for each page.
+type looks struct {
+	pages    map[string]*template.Template
+	executed func(string)
+}
+
+const templateEnd = ".html"
+
+func newLooks(files *assets, executed func(string)) (*looks, error) {
+	if executed == nil {
+		executed = func(string) {}
+	}
+	l := &looks{pages: map[string]*template.Template{}, executed: executed}
+	parts := template.New("root").Funcs(functions(files, l.mark))
+	if err := parseAll(parts, "templates/parts", func(name string) string { return name }); err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(templateFiles, "templates/pages/*"+templateEnd)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range names {
+		set, err := parts.Clone()
+		if err != nil {
+			return nil, err
+		}
+		name := strings.TrimSuffix(path.Base(file), templateEnd)
+		if err := parseOne(set, file, "content", name); err != nil {
+			return nil, err
+		}
+		l.pages[name] = set
+	}
+	return l, nil
+}
+
+func parseAll(set *template.Template, folder string, name func(string) string) error {
+	files, err := fs.Glob(templateFiles, folder+"/*"+templateEnd)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		base := strings.TrimSuffix(path.Base(file), templateEnd)
+		if err := parseOne(set, file, name(base), base); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseOne parses a file, which is one template: it marks that it was executed.
+func parseOne(set *template.Template, file, as, name string) error {
+	text, err := templateFiles.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	_, err = set.New(as).Parse(`{{mark "` + name + `"}}` + string(text))
+	return err
+}
+
+// mark tells that a template was executed.
+func (l *looks) mark(name string) string {
+	l.executed(name)
+	return ""
+}
+
+// Templates lists all templates by the names that Options.Executed is told.
+func Templates() ([]string, error) {
+	var names []string
+	err := fs.WalkDir(templateFiles, "templates", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			names = append(names, strings.TrimSuffix(path.Base(name), templateEnd))
+		}
+		return err
+	})
+	return names, err
+}
+
+// rendered holds the buffers that pages are made in. Some hold secrets, so they are
+// cleared before they are given back.
+var rendered = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const largestPooled = 1 << 20
+
+func release(b *bytes.Buffer) {
+	if b.Cap() > largestPooled {
+		return
+	}
+	clear(b.Bytes())
+	b.Reset()
+	rendered.Put(b)
+}
+
+// show answers with a page. It is made as a whole first: an error half way through
+// is an error page, and not half a page.
+func (v *visit) show(p page) error {
+	set, found := v.site.looks.pages[p.Template]
+	if !found {
+		return fmt.Errorf("there is no template %q", p.Template)
+	}
+	body := rendered.Get().(*bytes.Buffer)
+	defer release(body)
+	if err := set.ExecuteTemplate(body, "layout", v.view(p)); err != nil {
+		return err
+	}
+	h := v.w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", v.site.contentPolicy())
+	h.Set("Content-Length", strconv.Itoa(body.Len()))
+	status := p.Status
+	switch {
+	case v.problems != nil:
+		status = v.problems.err.Kind.Status()
+	case status == 0:
+		status = http.StatusOK
+	}
+	v.w.WriteHeader(status)
+	if v.r.Method != http.MethodHead {
+		_, _ = v.w.Write(body.Bytes())
+	}
+	return nil
+}
+
+func (v *visit) view(p page) view {
+	all := view{
+		page: p, Path: v.r.URL.Path, Version: v.site.options.Version, CrossOrigin: v.site.assets.origin != "",
+		SSOEnabled: v.site.options.SSO() != nil, Form: form{input: v.input, problems: v.problems},
+	}
+	if account, signedIn := v.who.Account(); signedIn {
+		all.Me = &account
+		all.CSRF = v.site.options.Cookies.FormToken(v.who.SessionID())
+	}
+	all.Notice = notices[v.site.options.Cookies.TakeNotice(v.w, v.r)]
+	return all
+}
+
+// contentPolicy is what pages may do (Content Security Policy Level 3): load our own
+// scripts, styles and pictures, ask our own API, and send forms to us. Scripts can
+// not turn text into markup (Trusted Types).
+func (s *Site) contentPolicy() string {
+	from := "'self'"
+	if s.assets.origin != "" {
+		from += " " + s.assets.origin
+	}
+	return "default-src 'none'; script-src " + from + "; style-src " + from + "; img-src " + from + " data:; font-src " + from +
+		"; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'" +
+		"; require-trusted-types-for 'script'; trusted-types 'none'"
+}
+
+// digestPolicy is the source that allows one text of style in a page.
+func digestPolicy(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// csrfField is the name of the field that every form of a session sends.
+const csrfField = session.CSRFField
