@@ -61,6 +61,9 @@ var examples = map[string]example{
 	"POST /auth/tokens/":                       {body: fixedBody(map[string]any{"name": "laptop"})},
 	"DELETE /auth/tokens/{id}/":                {id: ownToken},
 
+	"POST /auth/device/":    {body: fixedBody(map[string]any{"machine": "laptop"})},
+	"POST /auth/cli-token/": {body: grantedCode},
+
 	"GET /auth/identities/": {},
 	"POST /auth/identities/": {status: 404, body: fixedBody(map[string]any{ // the server has no identity provider
 		"current_password": heartlocktest.Password,

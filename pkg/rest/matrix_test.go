@@ -232,6 +232,11 @@ func goldenMatrix(t *testing.T) string {
 func TestPolicyAndRoutesBelongTogether(t *testing.T) {
 	asked := map[vault.Action]bool{}
 	asked[vault.ActionLeaveProject] = true // the removal of a member, when it is oneself
+	for _, a := range []vault.Action{      // which pages ask for
+		vault.ActionApproveCLILogin, vault.ActionDenyCLILogin, vault.ActionReadDevice, vault.ActionApproveDevice, vault.ActionDenyDevice,
+	} {
+		asked[a] = true
+	}
 	for _, r := range rest.Routes() {
 		asked[r.Action] = true
 		if _, ok := vault.RuleFor(r.Action); !ok {

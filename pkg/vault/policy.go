@@ -28,6 +28,14 @@ const (
 	ActionCreateOwnToken Action = "auth.token.create"
 	ActionRevokeOwnToken Action = "auth.token.revoke"
 
+	ActionMakeCLIToken    Action = "auth.cli.token" // at the end of a sign-in of the command line
+	ActionApproveCLILogin Action = "auth.cli.approve"
+	ActionDenyCLILogin    Action = "auth.cli.deny"
+	ActionBeginDevice     Action = "auth.device.begin"
+	ActionReadDevice      Action = "auth.device.read" // by the code that a person types
+	ActionApproveDevice   Action = "auth.device.approve"
+	ActionDenyDevice      Action = "auth.device.deny"
+
 	ActionListIdentities Action = "auth.identity.list" // at identity providers
 	ActionLinkIdentity   Action = "auth.identity.link"
 	ActionUnlinkIdentity Action = "auth.identity.unlink"
@@ -57,7 +65,10 @@ const (
 	ActionWriteSecret  Action = "secret.write"
 	ActionDeleteSecret Action = "secret.delete"
 
+	ActionCompareSecrets Action = "secret.compare" // of several environments: which values are the same
+
 	ActionRestoreEnvironment Action = "environment.restore" // to a former revision
+	ActionPromote            Action = "environment.promote" // what another environment has
 
 	ActionListMembers  Action = "member.list"
 	ActionUpdateMember Action = "member.update"
@@ -194,6 +205,16 @@ var policy = map[Action]Rule{
 	ActionCreateOwnToken: {SessionOnly: true},
 	ActionRevokeOwnToken: {},
 
+	// The command line begins and ends its sign-in as nobody: its codes say whose it is.
+	// A person agrees in between, who has proved more than to hold a token.
+	ActionMakeCLIToken:    {Open: true, WithoutFactor: true},
+	ActionApproveCLILogin: {SessionOnly: true},
+	ActionDenyCLILogin:    {SessionOnly: true},
+	ActionBeginDevice:     {Open: true, WithoutFactor: true},
+	ActionReadDevice:      {SessionOnly: true},
+	ActionApproveDevice:   {SessionOnly: true},
+	ActionDenyDevice:      {SessionOnly: true},
+
 	ActionListIdentities: {},
 	ActionLinkIdentity:   {SessionOnly: true},
 	ActionUnlinkIdentity: {SessionOnly: true},
@@ -215,7 +236,10 @@ var policy = map[Action]Rule{
 	ActionWriteSecret:  {Role: api.RoleMember, ProtectedRole: api.RoleAdmin, Token: api.AccessWrite},
 	ActionDeleteSecret: {Role: api.RoleMember, ProtectedRole: api.RoleAdmin, Token: api.AccessWrite},
 
+	ActionCompareSecrets: {Role: api.RoleViewer, Token: api.AccessRead}, // of what he can read
+
 	ActionRestoreEnvironment: {Role: api.RoleMember, ProtectedRole: api.RoleAdmin, Token: api.AccessWrite}, // it writes and deletes
+	ActionPromote:            {Role: api.RoleMember, ProtectedRole: api.RoleAdmin, Token: api.AccessWrite}, // and reads the other one
 
 	ActionListMembers:  {Role: api.RoleViewer},
 	ActionUpdateMember: {Role: api.RoleAdmin}, // by their ranks: see mayActOn and mayGrant

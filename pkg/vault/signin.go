@@ -70,15 +70,20 @@ const placeLife = 90 * 24 * time.Hour
 // notePlace remembers where a person signs in from, and tells him of a place that
 // is new. Of his very first sign-in there is nothing to tell.
 func (v *Vault) notePlace(ctx context.Context, tx store.Tx, r Request, user *store.User, isFirst bool, now store.Micros) error {
-	digests := make([][]byte, len(v.sessionKeys))
-	for i, key := range v.sessionKeys {
-		digests[i] = placeDigest(key, r)
-	}
-	known, err := tx.SeePlace(ctx, user.ID, digests, now)
+	known, err := v.seePlace(ctx, tx, r, user, now)
 	if err != nil || known || isFirst {
 		return err
 	}
 	return v.notify(ctx, tx, user.Email, mail.NewSignIn{At: now.Time(), IP: addressText(r.IP), UserAgent: clip(r.UserAgent)})
+}
+
+// seePlace remembers a place, and reports whether it was known.
+func (v *Vault) seePlace(ctx context.Context, tx store.Tx, r Request, user *store.User, now store.Micros) (known bool, err error) {
+	digests := make([][]byte, len(v.sessionKeys))
+	for i, key := range v.sessionKeys {
+		digests[i] = placeDigest(key, r)
+	}
+	return tx.SeePlace(ctx, user.ID, digests, now)
 }
 
 // notify tells a person what has happened to his account. Without an encryption

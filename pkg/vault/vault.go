@@ -185,6 +185,9 @@ func (v *Vault) removeExpired(ctx context.Context) error {
 		if err := tx.DeleteSignInAttempts(ctx, store.MicrosOf(now.Add(-ssoLife))); err != nil {
 			return err
 		}
+		if err := tx.DeleteCLILogins(ctx, store.MicrosOf(now)); err != nil {
+			return err
+		}
 		return tx.DeleteIdempotencyKeys(ctx, store.MicrosOf(now.Add(-idempotencyLife)))
 	})
 }
