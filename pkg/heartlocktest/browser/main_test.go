@@ -1,0 +1,12 @@
+package browser_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/heartlock/heartlock/pkg/heartlocktest/browser"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(browser.Main(m))
+}
