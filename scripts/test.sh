@@ -28,12 +28,19 @@ has_python() { # values must be readable by Python's Fernet, and the other way r
   return 1
 }
 
+has_chromium() { # pages are used as people do
+  command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
+    command -v google-chrome-stable >/dev/null || command -v google-chrome >/dev/null
+}
+
 check_go
 missing=()
 has_compiler || missing+=(gcc libc6-dev)
 has_postgres || missing+=(postgresql)
 has_python || missing+=(python3-cryptography)
+has_chromium || missing+=(chromium)
 need_packages "${missing[@]}"
+scripts/axe.sh
 
 # The caller's own settings must not change what the tests see.
 for name in $(compgen -e HEARTLOCK_) DATABASE_URL SECRET_KEY DEBUG ALLOWED_HOSTS; do
