@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"pkg/session":       {"pkg/api", "pkg/config", "pkg/fault", "pkg/vault"},
 	"pkg/crashpoint":    {},
 	"pkg/backup":        {"pkg/api", "pkg/fault", "pkg/keyring"},
-	"pkg/vault":         {"pkg/api", "pkg/backup", "pkg/crashpoint", "pkg/dotenv", "pkg/fault", "pkg/keyring", "pkg/mail", "pkg/store"},
+	"pkg/vault":         {"pkg/api", "pkg/backup", "pkg/crashpoint", "pkg/dotenv", "pkg/fault", "pkg/interchange", "pkg/keyring", "pkg/mail", "pkg/store"},
 	"pkg/store":         {"migrations", "pkg/fault"},
 	"pkg/client":        {"pkg/api", "pkg/dotenv", "pkg/fault"},
 	"pkg/interchange":   {"pkg/api", "pkg/dotenv", "pkg/fault"},

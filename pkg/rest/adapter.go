@@ -188,8 +188,12 @@ func (a *API) answer(c *call, out any) {
 		c.w.WriteHeader(c.status)
 		return
 	}
-	if _, none := out.(empty); none {
+	switch out := out.(type) {
+	case empty:
 		c.w.WriteHeader(c.status)
+		return
+	case download:
+		out.send(c.w, c.status)
 		return
 	}
 	body := buffers.Get().(*bytes.Buffer)

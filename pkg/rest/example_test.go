@@ -18,6 +18,8 @@ type example struct {
 	body func(w *world) any
 	// bodyAs takes the place of body where it depends on the caller.
 	bodyAs func(w *world, caller string) any
+	// bodyIn does where it also depends on the environment.
+	bodyIn func(caller, environment string) any
 	// status of success, if it is not the route's.
 	status int
 	// endsSessions of the caller: he has to sign in again.
@@ -134,6 +136,24 @@ var examples = map[string]example{
 	"POST " + environment + "secrets/{key}/rollback/": {body: fixedBody(map[string]any{"version": 1})},
 	"GET " + environment + "revisions/":               {},
 	"POST " + environment + "restore/":                {body: fixedBody(map[string]any{"revision": 0})},
+
+	"GET /projects/{project}/matrix/":         {},
+	"GET " + environment + "compare/{other}/": {},
+	"POST " + environment + "promote/":        {body: fixedBody(map[string]any{"from": "staging"}), bodyIn: promotedFrom},
+	"GET " + environment + "export/":          {},
+	"POST " + environment + "import/":         {body: fixedBody(map[string]any{"text": "NEW_KEY=x", "dry_run": false})},
+}
+
+// promotedFrom copies from another environment that the caller can read.
+func promotedFrom(caller, environment string) any {
+	from := "production"
+	switch {
+	case environment == "production":
+		from = "development"
+	case caller == "limited":
+		from = "staging"
+	}
+	return map[string]any{"from": from, "dry_run": false}
 }
 
 const (
@@ -272,8 +292,11 @@ func (w *world) request(r rest.Route, caller, environment string) (path string, 
 	if e.bodyAs != nil {
 		body = e.bodyAs(w, caller)
 	}
+	if e.bodyIn != nil {
+		body = e.bodyIn(caller, environment)
+	}
 	return strings.NewReplacer(
-		"{project}", w.p1.slug, "{environment}", environment, "{key}", "API_KEY", "{id}", id, "{user}", id, "{token}", id,
+		"{project}", w.p1.slug, "{environment}", environment, "{other}", "development", "{key}", "API_KEY", "{id}", id, "{user}", id, "{token}", id,
 	).Replace(r.Path), body
 }
 

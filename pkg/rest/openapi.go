@@ -97,7 +97,7 @@ func headersOf(route Route) []any {
 
 // readsSecrets reports whether the answers of a route have an entity tag.
 func readsSecrets(route Route) bool {
-	return route.Method == get && (route.Path == secrets || route.Path == secret)
+	return route.Method == get && (route.Path == secrets || route.Path == secret || route.Path == environment+"export/")
 }
 
 func (s schemas) parameter(in input) object {
@@ -116,7 +116,10 @@ func (s schemas) parameter(in input) object {
 func (s schemas) responses(route Route) object {
 	success := object{"description": "Done."}
 	hasAnswer := route.Out != reflect.TypeFor[empty]()
-	if hasAnswer {
+	switch {
+	case route.Out == reflect.TypeFor[download]():
+		success["content"] = downloadContent()
+	case hasAnswer:
 		success["content"] = s.jsonContent(route.Out)
 	}
 	problem := object{

@@ -35,7 +35,7 @@ const (
 // Routes is the route table: every endpoint of the API.
 func Routes() []Route {
 	var table []Route
-	for _, part := range [][]Route{metaRoutes(), accountRoutes(), proofRoutes(), commandLineRoutes(), identityRoutes(), projectRoutes(), secretRoutes(), historyRoutes(), memberRoutes(), invitationRoutes(), tokenRoutes(), auditRoutes(), adminRoutes(), mailRoutes(), ssoAdminRoutes(), userRoutes()} {
+	for _, part := range [][]Route{metaRoutes(), accountRoutes(), proofRoutes(), commandLineRoutes(), identityRoutes(), projectRoutes(), secretRoutes(), historyRoutes(), compareRoutes(), memberRoutes(), invitationRoutes(), tokenRoutes(), auditRoutes(), adminRoutes(), mailRoutes(), ssoAdminRoutes(), userRoutes()} {
 		table = append(table, part...)
 	}
 	return table

@@ -21,7 +21,7 @@ var foreign = []string{"outsider", "foreign-token"}
 
 // pathOf fills a route's path with given parts.
 func pathOf(r rest.Route, project, environment, key, id string) string {
-	return strings.NewReplacer("{project}", project, "{environment}", environment, "{key}", key, "{id}", id, "{user}", id, "{token}", id).Replace(r.Path)
+	return strings.NewReplacer("{project}", project, "{environment}", environment, "{other}", environment, "{key}", key, "{id}", id, "{user}", id, "{token}", id).Replace(r.Path)
 }
 
 // bodyOf is the example's body.
