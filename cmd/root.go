@@ -24,6 +24,7 @@ func serverCommands() []func(*cli) *cobra.Command {
 		newCheckCommand,
 		newConfigCommand,
 		newMigrateCommand,
+		newCollectStaticCommand,
 		newAdminCommand,
 		newGenkeyCommand,
 		newBackupCommand,
