@@ -49,6 +49,18 @@ func Pages() []string {
 	return patterns
 }
 
+// Forms lists everything that forms do, by the patterns that they are sent to, with
+// what is asked for, for tests that must miss none.
+func Forms() map[string]vault.Action {
+	patterns := map[string]vault.Action{}
+	for _, r := range new(Site).routes() {
+		if r.method == post {
+			patterns[r.pattern] = r.action
+		}
+	}
+	return patterns
+}
+
 // mount has the mux serve a route, with and without the last slash: a redirect
 // would lose what a form sends.
 func (s *Site) mount(r route) {
