@@ -234,8 +234,12 @@ func (s *Server) assemble(i *Instance, cfg *config.Server) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
+	document, err := rest.Document(s.options.Version)
+	if err != nil {
+		return nil, err
+	}
 	site, err := web.New(web.Options{
-		Vault: i.Vault, Cookies: cookies, Log: s.log, Config: cfg, SSO: i.sso.current, Version: s.options.Version,
+		Vault: i.Vault, Cookies: cookies, Log: s.log, Config: cfg, SSO: i.sso.current, Version: s.options.Version, Document: document,
 		Onboard: s.onboard, OnboardingStatus: s.onboardingStatus, Failed: s.observe, Executed: s.options.Executed,
 	})
 	if err != nil {

@@ -104,21 +104,28 @@ func newAsset(name string, content []byte) (asset, error) {
 	}
 	sum := sha256.Sum256(content)
 	f := asset{kind: kind, plain: content, quoted: `"` + hex.EncodeToString(sum[:8]) + `"`}
-	var zipped bytes.Buffer
-	w, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	zipped, err := compress(content)
 	if err != nil {
 		return f, err
 	}
-	if _, err := w.Write(content); err != nil {
-		return f, err
-	}
-	if err := w.Close(); err != nil {
-		return f, err
-	}
-	if zipped.Len() < len(content) {
-		f.zipped = zipped.Bytes()
+	if len(zipped) < len(content) {
+		f.zipped = zipped
 	}
 	return f, nil
+}
+
+// compress is content as gzip (RFC 1952).
+func compress(content []byte) ([]byte, error) {
+	var zipped bytes.Buffer
+	w, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(content); err != nil {
+		return nil, err
+	}
+	err = w.Close()
+	return zipped.Bytes(), err
 }
 
 // address is where a page finds a file.

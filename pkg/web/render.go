@@ -29,7 +29,10 @@ type page struct {
 	Title    string
 	Status   int  // 200 if it is 0
 	Wide     bool // for tables that need the whole screen
-	Plain    bool // a narrow page without navigation: for whoever is on the way in
+	// Compressed: the page may be compressed, because it holds nothing that its
+	// address or another site can put beside a token of the session (BREACH).
+	Compressed bool
+	Plain      bool // a narrow page without navigation: for whoever is on the way in
 	// Project is the navigation of a project's pages; nil elsewhere.
 	Project *projectNav
 	// Section is the part of the account's or administration's pages, as their
@@ -170,7 +173,15 @@ func (v *visit) show(p page) error {
 	h := v.w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", v.site.contentPolicy())
-	h.Set("Content-Length", strconv.Itoa(body.Len()))
+	content := body.Bytes()
+	if p.Compressed && acceptsGzip(v.r) {
+		if zipped, err := compress(content); err == nil {
+			content = zipped
+			h.Set("Content-Encoding", "gzip")
+		}
+		h.Set("Vary", "Accept-Encoding, "+h.Get("Vary"))
+	}
+	h.Set("Content-Length", strconv.Itoa(len(content)))
 	status := p.Status
 	switch {
 	case v.problems != nil:
@@ -180,7 +191,7 @@ func (v *visit) show(p page) error {
 	}
 	v.w.WriteHeader(status)
 	if v.r.Method != http.MethodHead {
-		_, _ = v.w.Write(body.Bytes())
+		_, _ = v.w.Write(content)
 	}
 	return nil
 }

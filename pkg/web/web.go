@@ -49,6 +49,8 @@ type Options struct {
 	// They are the server's, as in rest.Options.
 	Onboard          func(context.Context, vault.Principal, api.OnboardRequest) (api.OnboardResponse, error)
 	OnboardingStatus func(context.Context) (api.OnboardingStatus, error)
+	// Document is the OpenAPI document, which a page shows for people.
+	Document []byte
 	// Version of this program, as pages show it.
 	Version string
 	// Failed is told every error that a request has ended in; it may be nil.
@@ -65,6 +67,7 @@ type Site struct {
 	mux     *http.ServeMux
 	assets  *assets
 	looks   *looks
+	docs    *apiDocs
 }
 
 // New builds the pages. An error is a defect of a template.
@@ -75,6 +78,9 @@ func New(o Options) (*Site, error) {
 	}
 	s := &Site{options: o, vault: o.Vault, mux: http.NewServeMux(), assets: files}
 	if s.looks, err = newLooks(files, o.Executed); err != nil {
+		return nil, err
+	}
+	if s.docs, err = newAPIDocs(o.Document); err != nil {
 		return nil, err
 	}
 	for _, r := range s.routes() {
