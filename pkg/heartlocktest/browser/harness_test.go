@@ -49,7 +49,7 @@ func site(t *testing.T, bad map[string]string) *httptest.Server {
 	}
 	serve("/favicon.ico", "image/x-icon", "")
 	serve("/form", "text/html", form)
-	serve("/style.css", "text/css", "body { background: white; color: black } @media (prefers-color-scheme: dark) { body { background: black; color: white } } dialog { border: 0 }")
+	serve("/style.css", "text/css", "body { background: white; color: black } @media (prefers-color-scheme: dark) { body { background: black; color: white } } dialog { border: 0 } button, a { display: inline-block; min-height: 24px; min-width: 24px }")
 	serve("/module.js", "text/javascript", module)
 	serve("/slow", "text/html", `<!doctype html><html lang="en"><title>Slow</title><script src="/late.js"></script><h1>Slow</h1></html>`)
 	for path, body := range bad {

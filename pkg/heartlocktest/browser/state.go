@@ -62,3 +62,15 @@ func (t *Tab) artifacts() (string, error) {
 	}, t.tb.Name())
 	return os.MkdirTemp("", "heartlock-"+name+"-")
 }
+
+// allDone reports whether every request has been answered to its last byte.
+func (t *Tab) allDone(context.Context) error {
+	t.watch.mu.Lock()
+	defer t.watch.mu.Unlock()
+	for _, r := range t.watch.requests {
+		if !r.done {
+			return fmt.Errorf("%s is not answered", r.url)
+		}
+	}
+	return nil
+}
