@@ -50,6 +50,9 @@ type ServerOptions struct {
 	Environ     []string // NAME=value; nothing else is in the environment
 	Headers     []string // "Name: value", sent with every request of a caller
 	Waiting     bool     // do not wait until it is ready: its database is away
+	// Executed is told the name of every template of a page that is executed. It is
+	// called by several goroutines; it may be nil.
+	Executed func(template string)
 }
 
 // Server is a Heartlock that runs in the test's own process and listens on a
@@ -123,6 +126,7 @@ func (s *Server) start() {
 	handler := slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})
 	run, err := server.New(server.Options{
 		Load: s.Config, Stamp: s.stamp, Migrate: true, Log: slog.New(handler), Console: s.Console, Version: "1.2.3", Commit: "0123abc",
+		Executed: s.options.Executed,
 	})
 	if err != nil {
 		s.tb.Fatal(err)
