@@ -65,10 +65,10 @@ type document struct {
 }
 
 type documentOperation struct {
-	ID          string   `json:"operationId"`
-	Summary     string   `json:"summary"`
-	Description string   `json:"description"`
-	Tags        []string `json:"tags"`
+	ID          string                `json:"operationId"`
+	Summary     string                `json:"summary"`
+	Description string                `json:"description"`
+	Tags        []string              `json:"tags"`
 	Security    []map[string][]string `json:"security"`
 	Parameters  []struct {
 		Name        string `json:"name"`

@@ -79,6 +79,15 @@ func (v *visit) again(err error, show func(*visit) error) error {
 	return show(v)
 }
 
+// againFor is again, for an error of one more kind.
+func (v *visit) againFor(err error, kind fault.Kind, show func(*visit) error) error {
+	if f := fault.As(err); f != nil && f.Kind == kind {
+		v.problems = &problems{err: f, action: v.r.URL.Path}
+		return show(v)
+	}
+	return v.again(err, show)
+}
+
 // form is what a template knows of a form.
 type form struct {
 	input    url.Values
@@ -88,6 +97,15 @@ type form struct {
 // Sent reports whether what was refused was sent by the form of this action, the
 // path that it is sent to.
 func (f form) Sent(action string) bool { return f.problems != nil && f.problems.action == action }
+
+// For is what the form of this action knows: on a page with several forms, what was
+// refused belongs to one of them.
+func (f form) For(action string) form {
+	if f.Sent(action) {
+		return f
+	}
+	return form{}
+}
 
 // Value is what was typed into a field, or otherwise.
 func (f form) Value(name, otherwise string) string {

@@ -31,7 +31,7 @@ type route struct {
 // routes is the table of all pages.
 func (s *Site) routes() []route {
 	var table []route
-	for _, part := range [][]route{s.entryRoutes(), s.ssoRoutes(), s.apiDocsRoutes(), s.projectRoutes()} {
+	for _, part := range [][]route{s.entryRoutes(), s.ssoRoutes(), s.apiDocsRoutes(), s.cliRoutes(), s.projectRoutes(), s.secretsRoutes(), s.secretRoutes()} {
 		table = append(table, part...)
 	}
 	return table
@@ -90,7 +90,7 @@ func (s *Site) visit(w http.ResponseWriter, r *http.Request, to route) {
 	switch {
 	case fault.KindOf(err) == fault.Unauthenticated && v.who.IsAnonymous():
 		v.signInFirst()
-	case v.who.LacksSecondFactor() && fault.KindOf(err) == fault.Forbidden && vault.Admit(v.who, to.action) != nil:
+	case v.who.LacksSecondFactor() && fault.KindOf(err) == fault.Forbidden:
 		redirect(w, secondFactorPage)
 	default:
 		s.fail(v, err) //nolint:contextcheck // v is the request's context
