@@ -70,6 +70,38 @@ func TestNothingHappensUnaudited(t *testing.T) {
 				_, err := h.Restore(ctx, h.ann, development, api.RestoreRequest{Revision: ptr(int64(1)), DryRun: true}, vault.Match{})
 				return nil, err
 			},
+			"matrix": func(ctx context.Context) (any, error) {
+				m, err := h.Matrix(ctx, h.ann, "shop")
+				return m.Rows, err
+			},
+			"compare": func(ctx context.Context) (any, error) {
+				c, err := h.Compare(ctx, h.ann, "shop", "development", "staging", false)
+				return c.OnlyA, err
+			},
+			"compare values": func(ctx context.Context) (any, error) {
+				c, err := h.Compare(ctx, h.ann, "shop", "development", "staging", true)
+				return c.OnlyA, err
+			},
+			"promote": func(ctx context.Context) (any, error) {
+				r, err := h.Promote(ctx, h.ann, staging, api.PromoteRequest{From: "development"}, vault.Match{})
+				return r.Created, err
+			},
+			"try to promote": func(ctx context.Context) (any, error) {
+				r, err := h.Promote(ctx, h.ann, staging, api.PromoteRequest{From: "development", DryRun: true}, vault.Match{})
+				return r.Created, err
+			},
+			"export": func(ctx context.Context) (any, error) {
+				e, err := h.Export(ctx, h.ann, development, api.FormatJSON)
+				return e, err
+			},
+			"import": func(ctx context.Context) (any, error) {
+				r, err := h.Import(ctx, h.ann, development, api.FormatDotenv, api.ImportRequest{Text: api.NewValue("B=x")}, vault.Match{})
+				return r.Created, err
+			},
+			"guess by importing": func(ctx context.Context) (any, error) {
+				r, err := h.Import(ctx, h.ann, development, api.FormatDotenv, api.ImportRequest{Text: api.NewValue("A=x")}, vault.Match{})
+				return r.Kept, err
+			},
 			"prune": func(ctx context.Context) (any, error) { return nil, h.Maintain(ctx) },
 			"put": func(ctx context.Context) (any, error) {
 				s, _, err := h.PutSecret(ctx, h.ann, in(development, "B"), api.PutSecret{Value: &value}, vault.Match{})

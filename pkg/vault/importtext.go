@@ -58,7 +58,10 @@ func (v *Vault) Import(ctx context.Context, p Principal, ref EnvironmentRef, for
 			detail: map[string]string{"imported_from": format, "dry_run": strconv.FormatBool(in.DryRun), "count": strconv.Itoa(compared)},
 		})
 	})
-	return answer, err
+	if err != nil { // what could not be recorded is not told
+		return api.ImportResult{}, err
+	}
+	return answer, nil
 }
 
 // importEdits reads the text.

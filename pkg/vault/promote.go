@@ -49,7 +49,10 @@ func (v *Vault) Promote(ctx context.Context, p Principal, ref EnvironmentRef, in
 		}
 		return v.recordPromotion(ctx, tx, p, target, source, answer)
 	})
-	return answer, err
+	if err != nil { // what could not be recorded is not told
+		return api.PromoteResult{}, err
+	}
+	return answer, nil
 }
 
 func checkPromotedKeys(keys []string) error {
