@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/config"
@@ -33,7 +35,8 @@ func firstRunOpen(ctx context.Context, now *running) (bool, error) {
 }
 
 // onboard finishes the first run over HTTP. One attempt at a time is looked at;
-// when one has succeeded, the server goes on with the new settings.
+// when one has succeeded, the server goes on with the new settings. The request that
+// succeeded is answered alike if it is sent once more: see finishedRun.
 func (s *Server) onboard(ctx context.Context, who vault.Principal, in api.OnboardRequest) (api.OnboardResponse, error) {
 	s.firstRun.Lock()
 	defer s.firstRun.Unlock()
@@ -43,6 +46,9 @@ func (s *Server) onboard(ctx context.Context, who vault.Principal, in api.Onboar
 		return api.OnboardResponse{}, err
 	}
 	if !open {
+		if answer, same := s.finished.again(who, in, time.Now()); same {
+			return answer, nil
+		}
 		return api.OnboardResponse{}, errClosed
 	}
 	if needsSetupToken(now.Config) {
@@ -51,22 +57,14 @@ func (s *Server) onboard(ctx context.Context, who vault.Principal, in api.Onboar
 			return api.OnboardResponse{}, err
 		}
 	}
-	plan, err := planFirstRun(now.Config, in, config.ParseDatabaseURLFromWizard)
+	answer, err := s.carryOut(ctx, now, who, in)
 	if err != nil {
 		return api.OnboardResponse{}, err
 	}
-	i := now.Instance
-	if plan.changesInstance() {
-		if i, err = plan.open(ctx, s.log); err != nil {
-			return api.OnboardResponse{}, s.whyNotOpened(ctx, now, err)
-		}
-		defer s.retire(i)
-	}
-	answer, err := plan.finish(ctx, i, who, in.Admin)
-	if err != nil {
-		return answer, err
-	}
 	s.log.Info("the first run is finished")
+	if s.finished, err = finishedBy(who, in, answer, time.Now()); err != nil {
+		s.log.Warn("the first run can not be answered again", "error", fault.Detail(err))
+	}
 	if err := s.afterFirstRun(ctx); err != nil {
 		// It can not be undone, and the answer may hold the new key, which is
 		// nowhere else to be seen. watchFirstRun tries again.
@@ -75,16 +73,47 @@ func (s *Server) onboard(ctx context.Context, who vault.Principal, in api.Onboar
 	return answer, nil
 }
 
+// carryOut tries the answers of a first run: it opens the database that they name,
+// which is how that is tested, and makes the first administrator there.
+func (s *Server) carryOut(ctx context.Context, now *running, who vault.Principal, in api.OnboardRequest) (answer api.OnboardResponse, err error) {
+	plan, err := planFirstRun(now.Config, in, config.ParseDatabaseURLFromWizard)
+	if err != nil {
+		return answer, err
+	}
+	i := now.Instance
+	if plan.changesInstance() {
+		if i, err = plan.open(ctx, s.log); err != nil {
+			return answer, s.whyNotOpened(ctx, now, plan, err)
+		}
+		defer s.retire(i)
+	}
+	answer, err = plan.finish(ctx, i, who, in.Admin)
+	if errors.Is(err, fault.NotFound) && plan.database != "" {
+		if open, openErr := firstRunOpen(ctx, now); openErr == nil && open {
+			err = fault.InvalidField("body.database_url", "names the database of a Heartlock that is set up already. Choose an empty one; or, to run one more server of that Heartlock, start this one with the same DATABASE_URL, SECRET_KEY and HEARTLOCK_ENCRYPTION_KEY")
+		}
+	}
+	return answer, err
+}
+
 // whyNotOpened words why the database that a first run asks for can not be
 // used. If another server has finished the first run meanwhile, that is why.
-func (s *Server) whyNotOpened(ctx context.Context, now *running, err error) error {
+func (s *Server) whyNotOpened(ctx context.Context, now *running, plan firstRun, err error) error {
 	if open, openErr := firstRunOpen(ctx, now); openErr == nil && !open {
 		return errClosed
 	}
-	if fault.As(err) == nil {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fault.Wrap(fault.Unavailable, err, "It did not answer in time. Look at the host, the port, and whether a firewall is between.")
+	}
+	f := fault.As(err)
+	if f == nil {
 		return err // of a kind that nobody has looked at: its text is not for people
 	}
-	return fault.Wrap(fault.Invalid, err, "The database can not be used: "+err.Error())
+	refusal := fault.Wrap(fault.Invalid, err, "The database can not be used: "+f.Error())
+	if plan.database != "" {
+		refusal.Fields = []fault.Field{{Location: "body.database_url", Message: "can not be used: " + f.Error()}}
+	}
+	return refusal
 }
 
 // afterFirstRun reads the settings anew and goes on with them.

@@ -74,7 +74,8 @@ type Server struct {
 	log       *slog.Logger
 	config    *config.Server
 	current   atomic.Pointer[running]
-	firstRun  sync.Mutex // one first run at a time
+	firstRun  sync.Mutex   // one first run at a time
+	finished  *finishedRun // under firstRun
 	stopping  atomic.Bool
 	reporter  *reporter
 	backups   *scheduler
@@ -240,7 +241,8 @@ func (s *Server) assemble(i *Instance, cfg *config.Server) (*running, error) {
 	}
 	site, err := web.New(web.Options{
 		Vault: i.Vault, Cookies: cookies, Log: s.log, Config: cfg, SSO: i.sso.current, Version: s.options.Version, Document: document,
-		Onboard: s.onboard, OnboardingStatus: s.onboardingStatus, Failed: s.observe, Executed: s.options.Executed,
+		Onboard: s.onboard, OnboardingStatus: s.onboardingStatus, NeedsSetupToken: needsSetupToken(cfg), WithCurrent: s.withCurrent,
+		Failed: s.observe, Executed: s.options.Executed,
 	})
 	if err != nil {
 		return nil, err

@@ -51,6 +51,11 @@ type Options struct {
 	OnboardingStatus func(context.Context) (api.OnboardingStatus, error)
 	// Document is the OpenAPI document, which a page shows for people.
 	Document []byte
+	// NeedsSetupToken: the first run asks for the token that the server has printed.
+	NeedsSetupToken bool
+	// WithCurrent runs something with the vault that is in service at this moment: the
+	// first run ends with another than Vault.
+	WithCurrent func(context.Context, func(context.Context, *vault.Vault) error) error
 	// Version of this program, as pages show it.
 	Version string
 	// Failed is told every error that a request has ended in; it may be nil.
