@@ -14,7 +14,8 @@ type Weight struct {
 	Bytes    int // sent by the server, headers included, compressed as it sends them
 	// Rounds is how often the browser has to ask before it can show anything: once
 	// for the page, once more for the styles that it names, and so on.
-	Rounds int
+	Rounds    int
+	Redirects int // before the page; each is one of the rounds
 	// Painted is when something was shown first, in milliseconds; 0 if that is
 	// unknown. It depends on the machine.
 	Painted float64
@@ -66,6 +67,7 @@ func (w *watch) weight() Weight {
 		if r.kind == network.ResourceTypeDocument {
 			depth[r.url] = total.Rounds + 1 // after the redirects before it
 			total.Rounds = depth[r.url]
+			total.Redirects = depth[r.url] - 1
 		} else if r.blocking {
 			total.Rounds = max(total.Rounds, depth[r.url])
 		}
@@ -75,10 +77,11 @@ func (w *watch) weight() Weight {
 
 // String is a line of a table, see WeightHeader.
 func (w Weight) String() string {
-	return fmt.Sprintf("%-58s %4d %7.1f %7d %7.0f %7.3f", w.Path, w.Requests, float64(w.Bytes)/1024, w.Rounds, w.Painted, w.Shift)
+	path, _, _ := strings.Cut(w.Path, "?")
+	return fmt.Sprintf("%-74s %4d %7.1f %7d %7.0f %7.3f", path, w.Requests, float64(w.Bytes)/1024, w.Rounds, w.Painted, w.Shift)
 }
 
 // WeightHeader is above a table of weights.
 func WeightHeader() string {
-	return fmt.Sprintf("%-58s %4s %7s %7s %7s %7s\n%s", "page, first visit", "req.", "KiB", "rounds", "ms", "shift", strings.Repeat("-", 95))
+	return fmt.Sprintf("%-74s %4s %7s %7s %7s %7s\n%s", "page, first visit", "req.", "KiB", "rounds", "ms", "shift", strings.Repeat("-", 111))
 }

@@ -1,0 +1,173 @@
+//go:build unix
+
+package browser_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/heartlock/heartlock/pkg/heartlocktest/browser"
+)
+
+// maxWeight is what a page may send on the first visit, in bytes.
+const maxWeight = 60 << 10
+
+// TestPages looks at every page in every world.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	for _, s := range []size{empty, typical, full} {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			w, weights := newWorld(t, s), new(weightTable)
+			t.Cleanup(func() { t.Log("\n" + weights.String()) })
+			for _, l := range looksIn(s.name) {
+				t.Run(l.name, func(t *testing.T) {
+					t.Parallel()
+					lookAt(t, w, l, weights)
+				})
+			}
+		})
+	}
+}
+
+// lookAt holds a page to what all pages must be.
+func lookAt(t *testing.T, w *world, l look, weights *weightTable) {
+	tab := l.tab(t, w)
+	weight := tab.Weigh(l.path(w))
+	weights.add(weight)
+	if weight.Bytes > maxWeight {
+		t.Errorf("%s weighs %d KiB, more than %d:\n%s", weight.Path, weight.Bytes>>10, maxWeight>>10, strings.Join(weight.Parts, "\n"))
+	}
+	if weight.Rounds > 2+weight.Redirects {
+		t.Errorf("%s is shown after %d round trips; the page and, together, all that it names must do:\n%s",
+			weight.Path, weight.Rounds, strings.Join(weight.Parts, "\n"))
+	}
+	if weight.Shift > 0.01 {
+		t.Errorf("%s moves while it loads: %.3f", weight.Path, weight.Shift)
+	}
+	l.finish(tab)
+	tab.Axe()
+	tab.Scheme("dark")
+	tab.Axe()
+	tab.Scheme("light")
+	if w.size.name == typical.name {
+		wantFocusSeen(t, tab)
+	}
+	tab.Resize(390, 844)
+	wantNoOverflow(t, tab)
+}
+
+// wantNoOverflow fails the test when the page is wider than the window, and names
+// what sticks out.
+func wantNoOverflow(t *testing.T, tab *browser.Tab) {
+	t.Helper()
+	const wide = `(() => {
+		const root = document.scrollingElement;
+		if (root.scrollWidth <= innerWidth) return '';
+		const clipped = e => { for (let p = e.parentElement; p && p !== root; p = p.parentElement) if (/auto|scroll|hidden|clip/.test(getComputedStyle(p).overflowX)) return true; return false };
+		const out = [...document.body.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !clipped(e));
+		return 'is ' + root.scrollWidth + ' px wide; what sticks out: ' + out.slice(-3).map(e => e.outerHTML.slice(0, 150)).join(' | ');
+	})()`
+	if problem := browser.Evaluate[string](tab, wide); problem != "" {
+		t.Errorf("%s at 390 px %s", tab.Path(), problem)
+	}
+}
+
+// wantFocusSeen walks through the page with the Tab key and fails the test at what
+// does not show that it has the focus.
+func wantFocusSeen(t *testing.T, tab *browser.Tab) {
+	t.Helper()
+	const seen = `(() => {
+		const e = document.activeElement;
+		if (!e || e === document.body) return 'end';
+		const s = getComputedStyle(e), r = e.getBoundingClientRect();
+		const outlined = s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 1 || s.boxShadow !== 'none';
+		if (!outlined) return 'does not show the focus: ' + e.outerHTML.slice(0, 200);
+		if (r.width < 2 || r.height < 2) return 'has the focus but can not be seen: ' + e.outerHTML.slice(0, 200);
+		return '';
+	})()`
+	browser.Evaluate[bool](tab, "scrollTo(0, 0), document.activeElement?.blur(), true")
+	for range 40 {
+		tab.Press("Tab")
+		switch problem := browser.Evaluate[string](tab, seen); problem {
+		case "":
+		case "end":
+			return
+		default:
+			t.Errorf("%s: %s", tab.Path(), problem)
+			return
+		}
+	}
+}
+
+// weightTable is the table of what pages cost.
+type weightTable struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (w *weightTable) add(weight browser.Weight) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines = append(w.lines, weight.String())
+}
+
+// String is the whole table.
+func (w *weightTable) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	slices.Sort(w.lines)
+	return browser.WeightHeader() + "\n" + strings.Join(w.lines, "\n")
+}
+
+// TestScreenshots makes pictures of every page in every world, for people to look
+// at, when it is asked to by -screenshots.
+func TestScreenshots(t *testing.T) {
+	if *screenshots == "" {
+		return // nothing was asked for
+	}
+	if f := flag.Lookup("test.run"); f == nil || f.Value.String() == "" {
+		t.Fatal("use scripts/screenshots.sh")
+	}
+	dir, err := filepath.Abs(*screenshots)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []size{empty, typical, full} {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, s)
+			for _, l := range looksIn(s.name) {
+				t.Run(l.name, func(t *testing.T) {
+					t.Parallel()
+					picture(t, w, l, filepath.Join(dir, s.name))
+				})
+			}
+		})
+	}
+}
+
+// picture makes the four pictures of a page.
+func picture(t *testing.T, w *world, l look, dir string) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for width, options := range map[string][]browser.Option{"1280": nil, "390": {browser.Phone}} {
+		tab := l.open(t, w, options...)
+		for _, scheme := range []string{"light", "dark"} {
+			tab.Scheme(scheme)
+			name := filepath.Join(dir, strings.Join([]string{l.name, width, scheme}, "-")+".png")
+			if err := os.WriteFile(name, tab.Screenshot(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
