@@ -39,6 +39,7 @@ bench-custody: ## rotate the key of up to a million secrets, against the same by
 soak: ## kill the server while it writes, and rotations, more than 1300 times, load it, race people, and print the figures; 40 minutes
 	@cd pkg/heartlocktest/soak && go test -count=1 -timeout=60m -run 'Killed|Many|Misses|WrongKey|DamagedDatabaseFile' $(ARGS) -soak
 	@cd pkg/heartlocktest/people && go test -count=1 -timeout=60m -run 'Keeps|Once' -v $(ARGS) -soak
+	@cd pkg/server && go test -count=1 -timeout=60m -run 'OneFirstRun' -v $(ARGS) -soak
 
 completions: ## write completions/ anew, after a command or a flag changed
 	@scripts/completions.sh

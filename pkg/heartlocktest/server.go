@@ -92,15 +92,7 @@ func StartServer(tb testing.TB, o ServerOptions) *Server {
 		Timeout:       time.Minute,
 	}
 	s.start()
-	tb.Cleanup(func() {
-		if s.store != nil {
-			_ = s.store.Close()
-		}
-		if s.sql != nil {
-			_ = s.sql.Close()
-		}
-		s.Stop()
-	})
+	tb.Cleanup(s.Stop)
 	return s
 }
 
@@ -169,9 +161,22 @@ func (s *Server) StopBegin() { s.cancel() }
 func (s *Server) Stop() {
 	s.tb.Helper()
 	s.cancel()
+	s.closeBeside()
 	if err := s.Wait(); err != nil {
 		s.tb.Errorf("the server did not stop cleanly: %v", err)
 	}
+}
+
+// closeBeside closes the connections beside the server: a test may start hundreds of
+// servers. They are opened anew by whoever asks for them after.
+func (s *Server) closeBeside() {
+	if s.store != nil {
+		_ = s.store.Close()
+	}
+	if s.sql != nil {
+		_ = s.sql.Close()
+	}
+	s.store, s.sql = nil, nil
 }
 
 // Wait waits for the end of the server and returns, once, what it ended with.

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"encoding/hex"
+	"flag"
 	"io"
 	"log/slog"
 	"os"
@@ -80,11 +81,18 @@ func checkOneAdmin(t *testing.T, s *heartlocktest.Server, statuses map[int]int) 
 	}
 }
 
-const rounds = 3
+var soak = flag.Bool("soak", false, "race for the first run for 200 rounds")
+
+func rounds() int {
+	if *soak {
+		return 200
+	}
+	return 3
+}
 
 func TestOneFirstRunWins(t *testing.T) {
 	heartlocktest.EachDatabase(t, func(t *testing.T, databaseURL string) {
-		for range rounds {
+		for range rounds() {
 			url := databaseURL
 			if url != "" {
 				url = heartlocktest.Postgres(t)
@@ -128,17 +136,19 @@ func openProduction() []string {
 func TestOneFirstRunWinsOnTwoServers(t *testing.T) {
 	t.Run("development", func(t *testing.T) {
 		t.Parallel()
-		for range rounds {
+		for range rounds() {
 			url := heartlocktest.Postgres(t)
 			key := "HEARTLOCK_ENCRYPTION_KEY=" + newKey(t)
 			first := heartlocktest.StartServer(t, heartlocktest.ServerOptions{DatabaseURL: url, Environ: []string{key}})
 			second := heartlocktest.StartServer(t, heartlocktest.ServerOptions{DatabaseURL: url, Environ: []string{key}})
 			checkOneAdmin(t, first, race(30, nil, first, second))
+			first.Stop()
+			second.Stop()
 		}
 	})
 	t.Run("production, each with a key of its own", func(t *testing.T) {
 		t.Parallel()
-		for range rounds {
+		for range rounds() {
 			url := heartlocktest.Postgres(t)
 			first := heartlocktest.StartServer(t, heartlocktest.ServerOptions{DatabaseURL: url, Environ: openProduction()})
 			second := heartlocktest.StartServer(t, heartlocktest.ServerOptions{DatabaseURL: url, Environ: openProduction()})
@@ -155,6 +165,8 @@ func TestOneFirstRunWinsOnTwoServers(t *testing.T) {
 			owner.Call("PUT", "/projects/shop/environments/development/secrets/KEY/", map[string]any{"value": "x"}).Want(201)
 			winner.Restart(openProduction()...)
 			owner.Call("GET", "/projects/shop/environments/development/secrets/KEY/", nil).Want(200)
+			first.Stop()
+			second.Stop()
 		}
 	})
 }
