@@ -105,7 +105,7 @@ func TestImportRefuses(t *testing.T) {
 		must(h.UpdateEnvironment(t.Context(), h.ann, production, api.UpdateEnvironment{Protected: ptr(true)}))
 		member, _ := h.colleague(t, "member", api.RoleMember)
 		readToken := h.service(t, api.AccessRead, "development")
-		before := h.dump(t)
+		before := h.unused(t)
 		try := func(what string, p vault.Principal, e vault.EnvironmentRef, format, text string, m vault.Match, kind fault.Kind) error {
 			t.Helper()
 			_, err := h.Import(t.Context(), p, e, format, api.ImportRequest{Text: api.NewValue(text), Overwrite: true, DeleteMissing: true}, m)
@@ -145,7 +145,7 @@ func TestImportRefuses(t *testing.T) {
 		if strings.Contains(err.Error(), "--") {
 			t.Errorf("flags of the command line are named: %v", err)
 		}
-		if h.dump(t) != before {
+		if h.unused(t) != before {
 			t.Error("something was changed")
 		}
 	})
