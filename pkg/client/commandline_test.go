@@ -19,7 +19,7 @@ import (
 // script is a server that gives one answer after the other, within a bubble of
 // synctest, where the time is not the real one.
 type script struct {
-	answers []func() (*http.Response, error)
+	answers []scripted
 	began   time.Time
 	at      []time.Duration // when it was asked
 	paths   []string
@@ -32,26 +32,29 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	s.at, s.paths, s.bodies = append(s.at, time.Since(s.began)), append(s.paths, r.Method+" "+r.URL.Path), append(s.bodies, strings.TrimSpace(string(body)))
-	answer := s.answers[0]
+	a := s.answers[0]
 	if len(s.answers) > 1 {
 		s.answers = s.answers[1:]
 	}
-	return answer()
-}
-
-func answers(status int, mediaType, body string) func() (*http.Response, error) {
-	return func() (*http.Response, error) {
-		return &http.Response{
-			StatusCode: status, Header: http.Header{"Content-Type": {mediaType}}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
-		}, nil
+	if a.status == 0 {
+		return nil, errors.New("connection refused")
 	}
+	return &http.Response{
+		StatusCode: a.status, Header: http.Header{"Content-Type": {a.mediaType}}, Body: io.NopCloser(strings.NewReader(a.body)), ContentLength: int64(len(a.body)),
+	}, nil
 }
 
-func refuses(word string) func() (*http.Response, error) {
-	return answers(400, api.ProblemType, `{"type":"about:blank","title":"Bad Request","status":400,"detail":"Why.","error":"`+word+`"}`)
+// scripted is an answer; the zero value is none, because the connection breaks.
+type scripted struct {
+	status          int
+	mediaType, body string
 }
 
-func breaks() (*http.Response, error) { return nil, errors.New("connection refused") }
+func gives(body string) scripted { return scripted{200, "application/json", body} }
+
+func refuses(word string) scripted {
+	return scripted{400, api.ProblemType, `{"type":"about:blank","title":"Bad Request","status":400,"detail":"Why.","error":"` + word + `"}`}
+}
 
 const givenToken = `{"token":"hlp_x","id":"i","name":"heartlock on box","prefix":"hlp_","expires_at":"2027-01-01T00:00:00Z","email":"ann@example.com"}`
 
@@ -68,8 +71,8 @@ func await(t *testing.T, s *script, begun api.DeviceAuthorization) (api.CLIToken
 func TestAwaitDeviceKeepsToTheInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{answers: []func() (*http.Response, error){
-			refuses(api.ErrorAuthorizationPending), refuses(api.ErrorSlowDown), breaks, answers(502, "text/html", "x"), answers(200, "application/json", givenToken),
+		s := &script{answers: []scripted{
+			refuses(api.ErrorAuthorizationPending), refuses(api.ErrorSlowDown), {}, {502, "text/html", "x"}, gives(givenToken),
 		}}
 		got, err := await(t, s, api.DeviceAuthorization{DeviceCode: api.NewValue("the device code"), Interval: 5, ExpiresIn: 600})
 		if err != nil || got.Token.Reveal() != "hlp_x" || got.Email != "ann@example.com" || got.Name != "heartlock on box" {
@@ -89,7 +92,7 @@ func TestAwaitDeviceEnds(t *testing.T) {
 	t.Parallel()
 	for word, asked := range map[string]int{api.ErrorAccessDenied: 1, api.ErrorExpiredToken: 1, "a_word_to_come": 1, api.ErrorAuthorizationPending: 12} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &script{answers: []func() (*http.Response, error){refuses(word)}}
+			s := &script{answers: []scripted{refuses(word)}}
 			_, err := await(t, s, api.DeviceAuthorization{ExpiresIn: 60}) // without an interval it is five seconds
 			want := word
 			if word == api.ErrorAuthorizationPending {
@@ -101,7 +104,7 @@ func TestAwaitDeviceEnds(t *testing.T) {
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{answers: []func() (*http.Response, error){answers(404, api.ProblemType, `{"status":404,"detail":"Not found."}`)}}
+		s := &script{answers: []scripted{{404, api.ProblemType, `{"status":404,"detail":"Not found."}`}}}
 		if _, err := await(t, s, api.DeviceAuthorization{ExpiresIn: 60}); !errors.Is(err, fault.NotFound) || len(s.at) != 1 {
 			t.Errorf("an older server: %v after %d requests", err, len(s.at))
 		}
@@ -111,7 +114,7 @@ func TestAwaitDeviceEnds(t *testing.T) {
 func TestAwaitDeviceStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, err := New(Options{Server: "https://secrets.example.com", Transport: &script{answers: []func() (*http.Response, error){refuses(api.ErrorAuthorizationPending)}}})
+		c, err := New(Options{Server: "https://secrets.example.com", Transport: &script{answers: []scripted{refuses(api.ErrorAuthorizationPending)}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,10 +129,10 @@ func TestAwaitDeviceStopsWithItsContext(t *testing.T) {
 
 func TestCommandLineRequests(t *testing.T) {
 	t.Parallel()
-	s := &script{answers: []func() (*http.Response, error){
-		answers(200, "application/json", `{"device_code":"d","user_code":"BCDF-GHJK","verification_uri":"https://h/device/","verification_uri_complete":"https://h/device/?user_code=BCDF-GHJK","expires_in":600,"interval":5}`),
-		answers(200, "application/json", `{}`),
-		answers(200, "application/json", givenToken), answers(200, "application/json", `{"token":""}`), refuses(api.ErrorInvalidGrant),
+	s := &script{answers: []scripted{
+		gives(`{"device_code":"d","user_code":"BCDF-GHJK","verification_uri":"https://h/device/","verification_uri_complete":"https://h/device/?user_code=BCDF-GHJK","expires_in":600,"interval":5}`),
+		gives(`{}`),
+		gives(givenToken), gives(`{"token":""}`), refuses(api.ErrorInvalidGrant),
 	}}
 	c, err := New(Options{Server: "https://secrets.example.com", Transport: s})
 	if err != nil {

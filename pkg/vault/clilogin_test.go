@@ -289,11 +289,17 @@ func TestACodeIsWorthNothingElsewhere(t *testing.T) {
 		equal(t, "tokens", h.count(t, "tokens"), 2)
 
 		for _, in := range []api.CLITokenRequest{
-			{}, {Code: api.NewValue(never)}, {CodeVerifier: api.NewValue(verifier)},
-			{Code: api.NewValue(never + "0"), CodeVerifier: api.NewValue(verifier)}, {Code: api.NewValue("\x00" + never[1:]), CodeVerifier: api.NewValue(verifier)},
-			{Code: api.NewValue(never), CodeVerifier: api.NewValue(verifier[:42])}, {Code: api.NewValue(never), CodeVerifier: api.NewValue(strings.Repeat("x", 129))},
-			{Code: api.NewValue(never), CodeVerifier: api.NewValue(verifier + "\n")}, {Code: api.NewValue(never), CodeVerifier: api.NewValue(verifier), DeviceCode: api.NewValue(never)},
-			{DeviceCode: api.NewValue(never[1:])}, {DeviceCode: api.NewValue("_" + never[1:])},
+			{},
+			{Code: api.NewValue(never)},
+			{CodeVerifier: api.NewValue(verifier)},
+			{Code: api.NewValue(never + "0"), CodeVerifier: api.NewValue(verifier)},
+			{Code: api.NewValue("\x00" + never[1:]), CodeVerifier: api.NewValue(verifier)},
+			{Code: api.NewValue(never), CodeVerifier: api.NewValue(verifier[:42])},
+			{Code: api.NewValue(never), CodeVerifier: api.NewValue(strings.Repeat("x", 129))},
+			{Code: api.NewValue(never), CodeVerifier: api.NewValue(verifier + "\n")},
+			{Code: api.NewValue(never), CodeVerifier: api.NewValue(verifier), DeviceCode: api.NewValue(never)},
+			{DeviceCode: api.NewValue(never[1:])},
+			{DeviceCode: api.NewValue("_" + never[1:])},
 		} {
 			_, err := h.ExchangeCLIToken(t.Context(), commandLine(), in)
 			if f := fault.As(err); f == nil || f.Kind != fault.Invalid || f.Code != "" || len(f.Fields) != 1 {
