@@ -276,6 +276,47 @@ func (f *sheet) Submit(t *testing.T, values url.Values) *document {
 	return send(t, f.page.caller, f.action, sent)
 }
 
+// Get is Submit for a form that looks for something.
+func (f *sheet) Get(t *testing.T, values url.Values) *document {
+	t.Helper()
+	sent := f.Values()
+	for name, chosen := range values {
+		f.check(t, name, chosen)
+		sent[name] = chosen
+	}
+	return open(t, f.page.caller, f.action+"?"+sent.Encode())
+}
+
+// injections are texts that would be markup, code or a template if they were not shown
+// as text.
+func injections() []string {
+	return []string{`"><script>alert(1)</script>`, `' onfocus=alert(1) autofocus x='`, `{{.CSRF}} ${1} <!--`, `</textarea></title><img src=x onerror=alert(1)>`}
+}
+
+// IsTame fails the test if something of the injections is markup: an element or
+// attribute that no page of ours has.
+func (d *document) IsTame(t *testing.T) *document {
+	t.Helper()
+	for node := range d.root.Descendants() {
+		if node.Type != html.ElementNode {
+			continue
+		}
+		src, _ := attribute(node, "src")
+		if node.Data == "script" && !strings.HasPrefix(src, "/") || node.Data == "img" && src == "x" {
+			t.Errorf("%s has a <%s src=%q>", d.Path, node.Data, src)
+		}
+		for _, a := range node.Attr {
+			if strings.HasPrefix(a.Key, "on") || a.Key == "style" {
+				t.Errorf("%s has the attribute %s", d.Path, a.Key)
+			}
+		}
+	}
+	if strings.Contains(d.Body, "<!--") {
+		t.Errorf("%s has a comment", d.Path)
+	}
+	return d
+}
+
 // check makes sure that a browser lets somebody send these values for a field.
 func (f *sheet) check(t *testing.T, name string, chosen []string) {
 	t.Helper()

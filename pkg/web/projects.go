@@ -1,15 +1,18 @@
 package web
 
 import (
+	"slices"
+
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/vault"
 )
 
+// projectRoutes are the list of projects and what is common to all environments of one.
 func (s *Site) projectRoutes() []route {
-	return []route{
+	return slices.Concat([]route{
 		{method: get, pattern: "/projects/", action: vault.ActionListProjects, serve: showProjects},
 		{method: post, pattern: "/projects/", action: vault.ActionCreateProject, serve: createProject},
-	}
+	}, auditRoutes())
 }
 
 // projectsPerPage is how many projects a page lists.
