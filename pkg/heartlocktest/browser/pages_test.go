@@ -48,7 +48,7 @@ func lookAt(t *testing.T, w *world, l look, weights *weightTable) {
 			weight.Path, weight.Rounds, strings.Join(weight.Parts, "\n"))
 	}
 	if weight.Shift > 0.01 {
-		t.Errorf("%s moves while it loads: %.3f", weight.Path, weight.Shift)
+		t.Errorf("%s moves while it loads: %.3f\n%s", weight.Path, weight.Shift, strings.Join(weight.Moved, "\n"))
 	}
 	l.finish(tab)
 	tab.Axe()
@@ -70,7 +70,8 @@ func wantNoOverflow(t *testing.T, tab *browser.Tab) {
 		const root = document.scrollingElement;
 		if (root.scrollWidth <= innerWidth) return '';
 		const clipped = e => { for (let p = e.parentElement; p && p !== root; p = p.parentElement) if (/auto|scroll|hidden|clip/.test(getComputedStyle(p).overflowX)) return true; return false };
-		const out = [...document.body.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !clipped(e));
+		const beyond = [...document.body.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > innerWidth + 1);
+		const free = beyond.filter(e => !clipped(e)), out = free.length ? free : beyond.filter(e => getComputedStyle(e).position === 'absolute');
 		return 'is ' + root.scrollWidth + ' px wide; what sticks out: ' + out.slice(-3).map(e => e.outerHTML.slice(0, 150)).join(' | ');
 	})()`
 	if problem := browser.Evaluate[string](tab, wide); problem != "" {

@@ -22,6 +22,7 @@ type Weight struct {
 	// Shift is how much of the page has moved while it was loading (Cumulative
 	// Layout Shift: 0 is nothing).
 	Shift float64
+	Moved []string // what has moved
 	// Parts are the requests, for a failure to be explained.
 	Parts []string
 }
@@ -42,13 +43,19 @@ func (t *Tab) Weigh(path string) Weight {
 	w.Path = path
 	w.Painted, _ = evaluate[float64](t, `performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0`)
 	const shift = `new Promise(resolve => {
-		let sum = 0;
-		const seen = list => { for (const e of list) sum += e.value };
+		const all = {Shift: 0, Moved: []};
+		const name = n => n && n.nodeType === 1 ? n.outerHTML.slice(0, 120) : String(n && n.textContent).trim().slice(0, 60);
+		const seen = list => { for (const e of list) { all.Shift += e.value; all.Moved.push(...e.sources.map(s => name(s.node))) } };
 		const observer = new PerformanceObserver(l => seen(l.getEntries()));
 		observer.observe({type: 'layout-shift', buffered: true});
-		setTimeout(() => { seen(observer.takeRecords()); resolve(sum) }, 50);
+		setTimeout(() => { seen(observer.takeRecords()); resolve(all) }, 50);
 	})`
-	w.Shift, _ = evaluate[float64](t, shift)
+	if moves, err := evaluate[struct {
+		Shift float64
+		Moved []string
+	}](t, shift); err == nil { // without scripts nothing moves
+		w.Shift, w.Moved = moves.Shift, moves.Moved
+	}
 	return w
 }
 
