@@ -240,7 +240,7 @@ func (s *Server) assemble(i *Instance, cfg *config.Server) (*running, error) {
 		return nil, err
 	}
 	site, err := web.New(web.Options{
-		Vault: i.Vault, Cookies: cookies, Log: s.log, Config: cfg, SSO: i.sso.current, Version: s.options.Version, Document: document,
+		Vault: i.Vault, Cookies: cookies, Log: s.log, Config: cfg, SSO: i.sso.current, SSOAdmin: s.sso, Version: s.options.Version, Document: document,
 		Onboard: s.onboard, OnboardingStatus: s.onboardingStatus, NeedsSetupToken: needsSetupToken(cfg), WithCurrent: s.withCurrent,
 		Failed: s.observe, Executed: s.options.Executed,
 	})

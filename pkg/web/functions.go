@@ -22,6 +22,7 @@ func functions(files *assets, mark func(string) string) template.FuncMap {
 		"when":      when,
 		"day":       func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"count":     count,
+		"bytes":     bytesText,
 		"name":      personName,
 		"actor":     actorName,
 		"join":      func(parts []string) string { return strings.Join(parts, ", ") },

@@ -199,7 +199,7 @@ func (v *visit) show(p page) error {
 func (v *visit) view(p page) view {
 	all := view{
 		page: p, Path: v.r.URL.Path, Version: v.site.options.Version, CrossOrigin: v.site.assets.origin != "",
-		SSOEnabled: v.site.options.SSO() != nil, Form: form{input: v.input, problems: v.problems},
+		SSOEnabled: v.site.options.SSO() != nil, Form: form{input: v.input, problems: v.problems, kept: v.kept},
 	}
 	if account, signedIn := v.who.Account(); signedIn {
 		all.Me = &account

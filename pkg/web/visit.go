@@ -24,6 +24,8 @@ type visit struct {
 	input url.Values
 	// problems are what was wrong with it, when its page is shown again.
 	problems *problems
+	// kept: what was typed is shown again, although nothing was wrong with it.
+	kept bool
 }
 
 func (s *Site) newVisit(w http.ResponseWriter, r *http.Request) *visit {

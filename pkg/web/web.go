@@ -45,6 +45,9 @@ type Options struct {
 	// SSO is the configuration in use, or nil while single sign-on is off. It is
 	// asked once for each request.
 	SSO func() *SSO
+	// SSOAdmin is what administrators do with its settings; it is the server's, as in
+	// rest.Options.
+	SSOAdmin SSOAdmin
 	// Onboard finishes the first run; OnboardingStatus tells whether it is open.
 	// They are the server's, as in rest.Options.
 	Onboard          func(context.Context, vault.Principal, api.OnboardRequest) (api.OnboardResponse, error)
