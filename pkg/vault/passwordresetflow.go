@@ -127,6 +127,22 @@ func (v *Vault) sealNothing(ctx context.Context, tx store.Tx, m mail.Message) er
 	return err
 }
 
+// OpenPasswordReset tells the holder of a link whose password it chooses, so that a
+// browser can keep the new one with the address; fault.Gone if the link does not
+// serve. It changes nothing, however often it is called: programs that look at mail
+// open links, too. Nothing can be guessed here that ConfirmPasswordReset would count:
+// a token is 256 random bits.
+func (v *Vault) OpenPasswordReset(ctx context.Context, p Principal, token api.Value) (email string, err error) {
+	if _, err := admit(p, ActionConfirmPasswordReset); err != nil {
+		return "", err
+	}
+	user, _, err := v.linkedUser(ctx, token)
+	if err != nil {
+		return "", err
+	}
+	return user.Email, nil
+}
+
 // ConfirmPasswordReset chooses a new password by a link. All sessions of the
 // account end, its personal tokens too if that is wanted, and its person gets a
 // mail. It neither signs him in nor touches his second factor. A link that does not

@@ -31,7 +31,7 @@ type route struct {
 // routes is the table of all pages.
 func (s *Site) routes() []route {
 	var table []route
-	for _, part := range [][]route{s.entryRoutes(), s.ssoRoutes(), s.apiDocsRoutes(), s.cliRoutes(), s.projectRoutes(), s.accountRoutes(), s.adminRoutes(), s.secretsRoutes(), s.secretRoutes(), s.transferRoutes()} {
+	for _, part := range [][]route{s.entryRoutes(), s.ssoRoutes(), s.apiDocsRoutes(), s.cliRoutes(), s.projectRoutes(), s.accountRoutes(), s.secretsRoutes(), s.secretRoutes()} {
 		table = append(table, part...)
 	}
 	return table
@@ -136,9 +136,13 @@ func (s *Site) enter(v *visit, to route) error {
 // signInFirst sends the browser to the sign-in page, which sends it back. What a
 // form has sent is lost, so it comes back to the page with the form.
 func (v *visit) signInFirst() {
-	back := v.r.URL.RequestURI()
+	back, notice := v.r.URL.RequestURI(), "session-over"
 	if session.Unsafe(v.r.Method) {
-		back = refererPath(v.r)
+		back, notice = refererPath(v.r), "session-over-form"
+	}
+	if cookies := v.site.options.Cookies; cookies.Token(v.r) != "" { // who was signed in until now is told why he is asked
+		cookies.LeaveNotice(v.w, notice)
+		cookies.End(v.w)
 	}
 	target := signInPage
 	if back != "/" {
