@@ -93,6 +93,7 @@ func (v *visit) againFor(err error, kind fault.Kind, show func(*visit) error) er
 type form struct {
 	input    url.Values
 	problems *problems
+	kept     bool // see visit
 }
 
 // Sent reports whether what was refused was sent by the form of this action, the
@@ -110,7 +111,7 @@ func (f form) For(action string) form {
 
 // Value is what was typed into a field, or otherwise.
 func (f form) Value(name, otherwise string) string {
-	if f.problems == nil || !f.input.Has(name) {
+	if f.problems == nil && !f.kept || !f.input.Has(name) {
 		return otherwise
 	}
 	return f.input.Get(name)

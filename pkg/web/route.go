@@ -31,7 +31,7 @@ type route struct {
 // routes is the table of all pages.
 func (s *Site) routes() []route {
 	var table []route
-	for _, part := range [][]route{s.entryRoutes(), s.ssoRoutes(), s.apiDocsRoutes(), s.cliRoutes(), s.projectRoutes(), s.accountRoutes(), s.secretsRoutes(), s.secretRoutes()} {
+	for _, part := range [][]route{s.entryRoutes(), s.ssoRoutes(), s.apiDocsRoutes(), s.cliRoutes(), s.projectRoutes(), s.accountRoutes(), s.adminRoutes(), s.secretsRoutes(), s.secretRoutes(), s.transferRoutes()} {
 		table = append(table, part...)
 	}
 	return table
