@@ -119,14 +119,23 @@ func (c *cli) announce(log *slog.Logger, cfg *config.Server, address net.Addr, n
 	}
 	if !isTerminal(c.streams.Err) { // a log that programs read, line by line
 		if needsSetup {
-			log.Info("the server is not set up yet", "next", "run `"+thisProgram()+" onboard` in "+cfg.Root)
+			log.Info("the server is not set up yet", "next", nextForSetup(cfg, url))
 		}
 		return
 	}
 	c.say("\nHeartlock is ready at %s", url)
 	if needsSetup {
-		c.say("To create the first administrator, run in another terminal, in this directory:\n\n    %s onboard\n", thisProgram())
+		c.say("To create the first administrator, %s\n", nextForSetup(cfg, url))
 	}
+}
+
+// nextForSetup says how the first administrator is made.
+func nextForSetup(cfg *config.Server, url string) string {
+	command := thisProgram() + " onboard"
+	if cfg.DisableOnboarding {
+		return "run `" + command + " --force` in " + cfg.Root
+	}
+	return "open " + url + " in a browser, or run `" + command + "` in " + cfg.Root
 }
 
 // thisProgram is what a person types to run this program again, in the directory
