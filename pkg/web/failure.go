@@ -8,7 +8,10 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
+	"time"
 
+	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
 	"github.com/heartlock/heartlock/pkg/session"
 )
@@ -22,12 +25,18 @@ func (s *Site) fail(v *visit, err error) {
 		s.options.Failed(err)
 	}
 	setRetryAfter(v.w.Header(), f)
-	v.w.Header().Set("Referrer-Policy", "no-referrer") // the address may hold what nobody else is to see
+	_, signedIn := v.who.Account()
+	// The address may hold what nobody else is to see. Who is signed in has a form on
+	// the page, to sign out.
+	if v.w.Header().Set("Referrer-Policy", "no-referrer"); signedIn {
+		limitReferrer(v)
+	}
 	v.problems = nil
-	account, signedIn := v.who.Account()
-	err = v.show(page{Template: "failure", Title: title(f.Kind), Status: f.Kind.Status(), Plain: !signedIn, Data: failurePage{
-		Message: message(f), RequestID: v.who.Request.ID, Status: f.Kind.Status(), SignedIn: account.Email,
-	}})
+	data := failurePage{Message: message(f), RequestID: v.who.Request.ID, Status: f.Kind.Status(), Wait: waitWords(f)}
+	if again := api.LocalPath(v.r.URL.RequestURI()); !session.Unsafe(v.r.Method) && again != "/" && mayPass(f.Kind) {
+		data.Again = again
+	}
+	err = v.show(page{Template: "failure", Title: title(f.Kind), Status: f.Kind.Status(), Plain: true, Data: data})
 	if err != nil {
 		s.options.Log.Error("a page could not be made", "request_id", v.who.Request.ID, "error", err.Error())
 		WriteFailure(v.w, v.r, s.options.Log, f)
@@ -36,9 +45,27 @@ func (s *Site) fail(v *visit, err error) {
 
 type failurePage struct {
 	Message   string
+	Wait      string // when to try again, unless the message says it
+	Again     string // what to try again
 	RequestID string
 	Status    int
-	SignedIn  string
+}
+
+// mayPass reports whether the same can work later.
+func mayPass(k fault.Kind) bool {
+	return k == fault.Unavailable || k == fault.TooManyRequests || k == fault.Internal
+}
+
+// waitWords says when to try again, if the message does not.
+func waitWords(f *fault.Error) string {
+	wait := f.RetryAfter.Round(time.Second)
+	switch {
+	case wait <= 0 || strings.Contains(f.Message, "ry again in"):
+		return ""
+	case wait < time.Minute:
+		return "Try again in " + count(int(wait/time.Second), "second") + "."
+	}
+	return "Try again in " + count(int((wait+time.Minute-1)/time.Minute), "minute") + "."
 }
 
 const failureStyle = `body{font:16px/1.5 system-ui,sans-serif;color:#1d2129;background:#f6f7f9;margin:0;padding:15vh 1.25rem 0}` +
@@ -58,7 +85,8 @@ const failureText = `<!doctype html>
 <main>
 <h1>{{.Title}}</h1>
 <p>{{.Message}}</p>
-<p><a href="/">Back to Heartlock</a></p>
+{{with .Wait}}<p>{{.}}</p>
+{{end}}<p><a href="/">Back to Heartlock</a></p>
 {{with .RequestID}}<p><small>If you tell an administrator, name this request: {{.}}</small></p>
 {{end}}</main>
 </body>
@@ -73,7 +101,7 @@ func WriteFailure(w http.ResponseWriter, r *http.Request, log *slog.Logger, err 
 	id := session.ConnectionOf(r.Context()).ID
 	logFailure(r.Context(), log, id, f)
 	var page bytes.Buffer
-	if err := template.Must(template.New("failure").Parse(failureText)).Execute(&page, map[string]string{"Title": title(f.Kind), "Message": message(f), "RequestID": id}); err != nil {
+	if err := template.Must(template.New("failure").Parse(failureText)).Execute(&page, map[string]string{"Title": title(f.Kind), "Message": message(f), "Wait": waitWords(f), "RequestID": id}); err != nil {
 		log.Error("a page could not be made", "request_id", id, "error", err.Error())
 	}
 	h := w.Header()
@@ -110,22 +138,30 @@ func message(f *fault.Error) string {
 		return "Something went wrong on the server. Its log has the details."
 	case f.Kind == fault.NotFound && f.Error() == "Not found.":
 		return errNoPage.Error()
+	case f.Kind == fault.Forbidden && strings.HasPrefix(f.Error(), "CSRF Failed: "): // as the API says it
+		return "This form does not come from a page of your present session. Go back, load its page again, and send it once more."
 	}
 	return f.Error()
 }
 
 func title(k fault.Kind) string {
 	switch k {
-	case fault.NotFound, fault.MethodNotAllowed:
+	case fault.NotFound:
 		return "There is nothing here"
+	case fault.Gone:
+		return "This is not valid any more"
 	case fault.Forbidden:
 		return "You may not do this"
 	case fault.TooManyRequests:
 		return "Too many attempts"
+	case fault.TooLarge:
+		return "This is too large"
 	case fault.Conflict, fault.PreconditionFailed:
 		return "Someone else was faster"
-	case fault.Unavailable, fault.Internal:
+	case fault.Unavailable:
 		return "This does not work at the moment"
+	case fault.Internal:
+		return "Something went wrong"
 	default:
 		return "That did not work"
 	}

@@ -30,7 +30,7 @@ func showFirstRun(v *visit) error {
 	if !status.Required {
 		return v.noFirstRun()
 	}
-	return v.show(page{Template: "first-run", Title: "Set up Heartlock", Data: v.firstRunForm(status.Fixed)})
+	return v.show(page{Template: "first-run", Title: "Set up Heartlock", Plain: true, Data: v.firstRunForm(status.Fixed)})
 }
 
 // noFirstRun answers when there is no first run to be had. Once it is finished that is
@@ -99,7 +99,7 @@ func (v *visit) welcome(in api.OnboardRequest, answer api.OnboardResponse) error
 	if answer.EncryptionKey != nil {
 		data.Key = answer.EncryptionKey.Reveal()
 	}
-	return v.show(page{Template: "welcome", Title: "Heartlock is set up", Data: data})
+	return v.show(page{Template: "welcome", Title: "Heartlock is set up", Plain: true, Data: data})
 }
 
 // whereKeyIs names the place of a key that was not generated now.
