@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"net/url"
 	"slices"
 	"strings"
@@ -68,6 +69,25 @@ type secretsPage struct {
 	ByChange bool // sorted by change, the latest first; else by key
 	Adding   bool // the form for a new secret is open
 	Revealed bool
+}
+
+// Bounds of the groups that the rows of a long table are in. Browsers lay out a group
+// only when it comes near the screen.
+const (
+	longTable = 200
+	groupSize = 50
+)
+
+// Long reports whether the table is too long to be laid out at once.
+func (p secretsPage) Long() bool { return len(p.Secrets) > longTable }
+
+// Groups are the secrets as the table has them: all together in a short one.
+func (p secretsPage) Groups() iter.Seq[[]api.Secret] {
+	size := longTable
+	if p.Long() {
+		size = groupSize
+	}
+	return slices.Chunk(p.Secrets, size)
 }
 
 // Stamp is a moment in the shortest form that HTML knows, in UTC: there may be
