@@ -19,6 +19,14 @@ type auditRow struct {
 	Facts   []auditFact
 }
 
+// Who is who did it, at the beginning of a sentence. An address stays as it is.
+func (r auditRow) Who() string {
+	if r.Actor.Kind == api.ActorUser && r.Actor.Name != "" {
+		return r.Actor.Name
+	}
+	return capital(actorName(r.Actor))
+}
+
 // said is a part of a sentence. A name is shown as one.
 type said struct {
 	Text string

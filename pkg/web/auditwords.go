@@ -163,6 +163,8 @@ func wordsOf(e *api.AuditEvent) words {
 		return both("made {target|a member} "+article(detail["role"]), "change what {target|a member} may do")
 	case action == vault.ActionCreateInvitation && detail["role"] != "":
 		return both("invited {target|somebody} as "+detail["role"], "invite {target|somebody}")
+	case action == vault.ActionAcceptInvitation && e.Target == e.Actor.Name:
+		return both("accepted the invitation", "accept the invitation")
 	case auditWords[action] == words{}: // of a later version of Heartlock
 		return both("did "+e.Action+" {target|}", "do "+e.Action+" {target|}")
 	default:
