@@ -46,7 +46,8 @@ func TestFromComparingToPromoting(t *testing.T) {
 			{Key: "API_KEY", Cells: []api.MatrixCell{{Version: 1, Group: 1}, {Version: 1, Group: 1}, {Version: 1, Group: 1}}},
 			{Key: "NEW", Cells: []api.MatrixCell{{}, {Version: 1, Group: 1}, {}}},
 		}, Environments: []api.MatrixEnvironment{
-			{Slug: "development", Name: "Development", Revision: 1}, {Slug: "staging", Name: "Staging", Revision: 2},
+			{Slug: "development", Name: "Development", Revision: 1},
+			{Slug: "staging", Name: "Staging", Revision: 2},
 			{Slug: "production", Name: "Production", Revision: 1, Protected: true},
 		}}
 		if diff := cmp.Diff(want, matrix); diff != "" {

@@ -115,28 +115,32 @@ func TestImportRefuses(t *testing.T) {
 			}
 			return err
 		}
+		refused := func(what string, p vault.Principal, e vault.EnvironmentRef, format, text string, m vault.Match, kind fault.Kind) {
+			t.Helper()
+			_ = try(what, p, e, format, text, m, kind)
+		}
 		none := vault.Match{}
-		try("a viewer", viewer, development, "dotenv", "A=2", none, fault.Forbidden)
-		try("who may only read there", limited, staging, "dotenv", "A=2", none, fault.Forbidden)
-		try("who does not see it", limited, production, "dotenv", "A=2", none, fault.NotFound)
-		try("a member and a protected environment", member, production, "dotenv", "A=2", none, fault.Forbidden)
-		try("a token that reads", readToken, development, "dotenv", "A=2", none, fault.Forbidden)
-		try("nobody", vault.Anonymous(request()), development, "dotenv", "A=2", none, fault.Unauthenticated)
-		try("a stale environment", h.ann, development, "dotenv", "A=2", vault.Match{Revision: ptr(int64(0))}, fault.PreconditionFailed)
-		try("a version", h.ann, development, "dotenv", "A=2", vault.Match{Version: ptr(int64(1))}, fault.Invalid)
-		try("an unknown format", h.ann, development, "shell", "A=2", none, fault.Invalid)
-		try("nothing", h.ann, development, "dotenv", "", none, fault.Invalid)
-		try("only comments", h.ann, development, "dotenv", "# A=2\n", none, fault.Invalid)
-		try("an empty object", h.ann, development, "json", "{}", none, fault.Invalid)
-		try("nothing in YAML", h.ann, development, "yaml", "{}", none, fault.Invalid)
-		try("a key twice", h.ann, development, "dotenv", "A=2\nA="+canary, none, fault.Invalid)
-		try("an object in an object", h.ann, development, "json", `{"A":{"B":"`+canary+`"}}`, none, fault.Invalid)
-		try("null", h.ann, development, "json", `{"A":null}`, none, fault.Invalid)
-		try("an alias", h.ann, development, "yaml", "A: &a "+canary+"\nB: *a", none, fault.Invalid)
-		try("two environments", h.ann, development, "json", `{"format":"heartlock project export","version":1,"project":{"slug":"a","name":"a","description":""},"environments":[
+		refused("a viewer", viewer, development, "dotenv", "A=2", none, fault.Forbidden)
+		refused("who may only read there", limited, staging, "dotenv", "A=2", none, fault.Forbidden)
+		refused("who does not see it", limited, production, "dotenv", "A=2", none, fault.NotFound)
+		refused("a member and a protected environment", member, production, "dotenv", "A=2", none, fault.Forbidden)
+		refused("a token that reads", readToken, development, "dotenv", "A=2", none, fault.Forbidden)
+		refused("nobody", vault.Anonymous(request()), development, "dotenv", "A=2", none, fault.Unauthenticated)
+		refused("a stale environment", h.ann, development, "dotenv", "A=2", vault.Match{Revision: ptr(int64(0))}, fault.PreconditionFailed)
+		refused("a version", h.ann, development, "dotenv", "A=2", vault.Match{Version: ptr(int64(1))}, fault.Invalid)
+		refused("an unknown format", h.ann, development, "shell", "A=2", none, fault.Invalid)
+		refused("nothing", h.ann, development, "dotenv", "", none, fault.Invalid)
+		refused("only comments", h.ann, development, "dotenv", "# A=2\n", none, fault.Invalid)
+		refused("an empty object", h.ann, development, "json", "{}", none, fault.Invalid)
+		refused("nothing in YAML", h.ann, development, "yaml", "{}", none, fault.Invalid)
+		refused("a key twice", h.ann, development, "dotenv", "A=2\nA="+canary, none, fault.Invalid)
+		refused("an object in an object", h.ann, development, "json", `{"A":{"B":"`+canary+`"}}`, none, fault.Invalid)
+		refused("null", h.ann, development, "json", `{"A":null}`, none, fault.Invalid)
+		refused("an alias", h.ann, development, "yaml", "A: &a "+canary+"\nB: *a", none, fault.Invalid)
+		refused("two environments", h.ann, development, "json", `{"format":"heartlock project export","version":1,"project":{"slug":"a","name":"a","description":""},"environments":[
 			{"slug":"a","name":"a","protected":false,"secrets":[{"key":"A","value":"`+canary+`","comment":""}]},{"slug":"b","name":"b","protected":false,"secrets":[]}]}`, none, fault.Invalid)
-		try("a value that is too large", h.ann, development, "dotenv", "A="+strings.Repeat("x", api.MaxValueBytes+1), none, fault.Invalid)
-		try("a text that is too large", h.ann, development, "dotenv", strings.Repeat("#\n", api.MaxImportBytes/2+1), none, fault.TooLarge)
+		refused("a value that is too large", h.ann, development, "dotenv", "A="+strings.Repeat("x", api.MaxValueBytes+1), none, fault.Invalid)
+		refused("a text that is too large", h.ann, development, "dotenv", strings.Repeat("#\n", api.MaxImportBytes/2+1), none, fault.TooLarge)
 		err := try("bad lines", h.ann, development, "dotenv", "A=2\nB "+canary+"\nC='"+canary+"\na-b="+canary, none, fault.Invalid)
 		var bad *fault.Error
 		if !errors.As(err, &bad) || len(bad.Fields) != 3 || bad.Fields[0].Location != "body.text" || !strings.HasPrefix(bad.Fields[0].Message, "line 2: ") {
