@@ -158,9 +158,6 @@ func (v *Vault) holdGrant(ctx context.Context, tx store.Tx, p Principal, userID,
 	if err != nil {
 		return Principal{}, err
 	}
-	if !user.IsActive {
-		return Principal{}, fault.NotFound
-	}
 	session := &store.Session{ID: sessionID, UserID: userID}
 	return Principal{Request: p.Request, user: user, session: session}, tx.HoldSession(ctx, sessionID, v.micros())
 }
