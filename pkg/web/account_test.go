@@ -313,7 +313,7 @@ func TestIdentitiesPage(t *testing.T) {
 	if page.URL.Path != "/account/identities/" {
 		t.Fatalf("back at %s: %v", page.URL, robot.Steps)
 	}
-	linked := open(t, owner, "/account/identities/").Has(t, "ann@example.com", w.fake.URL)
+	linked := open(t, robot.Caller(), "/account/identities/").Has(t, "The account at the identity provider is linked.", "ann@example.com", w.fake.URL)
 	if linked.Offers("/account/identities/") {
 		t.Error("a second one can be linked")
 	}

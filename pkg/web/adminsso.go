@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,6 +47,23 @@ type ssoData struct {
 	// Saved: an administrator has saved something, which can be removed.
 	Saved bool
 	Test  *ssoFindings
+}
+
+// Lacking names the fields that single sign-on needs and that are not set.
+func (d ssoData) Lacking() string {
+	var labels []string
+	for _, t := range d.Texts {
+		if slices.Contains(d.Missing, t.Name) {
+			labels = append(labels, t.Label)
+		}
+	}
+	return strings.Join(labels, ", ")
+}
+
+// ByEnvironment reports whether the environment has decided on a switch, unless
+// something else is saved.
+func (d ssoData) ByEnvironment(name string) bool {
+	return d.Sources[name] != savedHere && d.Sources[name] != "default" && d.Sources[name] != ""
 }
 
 // ssoText is one field of the form that is a text.
@@ -166,21 +184,25 @@ func (v *visit) ssoChange(present *api.SSOSettings) (api.UpdateSSO, error) {
 	case v.checked("forget_secret"):
 		change.ClientSecret = api.Null[api.Value]()
 	}
-	change.Enable = v.ssoSwitch("enable", present)
-	change.CreateUnknownUser = v.ssoSwitch("create_unknown_user", present)
-	return change, nil
+	var err error
+	if change.Enable, err = v.ssoSwitch("enable", present); err != nil {
+		return change, err
+	}
+	change.CreateUnknownUser, err = v.ssoSwitch("create_unknown_user", present)
+	return change, err
 }
 
 // ssoSwitch is a switch of the form, if it is chosen otherwise than it is saved.
-func (v *visit) ssoSwitch(name string, present *api.SSOSettings) api.Optional[bool] {
+func (v *visit) ssoSwitch(name string, present *api.SSOSettings) (api.Optional[bool], error) {
 	switch chosen := v.text(name); {
 	case chosen == savedSwitch(present, name):
-		return api.Optional[bool]{}
+		return api.Optional[bool]{}, nil
 	case chosen == "":
-		return api.Null[bool]()
-	default:
-		return api.Some(chosen == "true")
+		return api.Null[bool](), nil
+	case chosen == "true", chosen == "false":
+		return api.Some(chosen == "true"), nil
 	}
+	return api.Optional[bool]{}, fault.InvalidField("body."+name, "must be one of the choices")
 }
 
 // savedSwitch is what administrators have saved of a switch: "true", "false", or "" if

@@ -74,7 +74,7 @@ func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	if strings.HasSuffix(noun, "y") && !strings.HasSuffix(noun, "ey") {
+	if before, ok := strings.CutSuffix(noun, "y"); ok && !strings.ContainsAny(before[max(0, len(before)-1):], "aeiou") {
 		noun = strings.TrimSuffix(noun, "y") + "ie"
 	}
 	return fmt.Sprintf("%d %ss", n, noun)

@@ -61,10 +61,11 @@ func (s *Site) finishSSO(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if !back.Linking() {
-		if err := v.startSession(token); err != nil {
-			return err
-		}
+	if back.Linking() {
+		return v.done(back.Next, "identity-linked")
+	}
+	if err := v.startSession(token); err != nil {
+		return err
 	}
 	redirect(w, back.Next)
 	return nil
