@@ -34,6 +34,8 @@ type Part struct {
 	within *Part // nil: the page
 	role   string
 	name   string
+	only   string // the one role of controls that are looked for; empty: all
+	any    bool   // the first of several will do
 }
 
 // In is a part of this part with a role and a name: ("dialog", "Delete secret?"),
@@ -41,6 +43,22 @@ type Part struct {
 // "listitem" is any text that one of its elements shows, exactly, and it alone.
 func (p *Part) In(role, name string) *Part {
 	return &Part{tab: p.tab, within: p, role: role, name: name}
+}
+
+// Only is the same part, in which controls of one role are looked for: "button"
+// where a link has the same name.
+func (p *Part) Only(role string) *Part {
+	narrowed := *p
+	narrowed.only = role
+	return &narrowed
+}
+
+// Any is the same part, in which the first of several controls with one name is
+// taken, because they do the same.
+func (p *Part) Any() *Part {
+	relaxed := *p
+	relaxed.any = true
+	return &relaxed
 }
 
 // String is how a failure calls the part.
@@ -78,7 +96,7 @@ func (p *Part) until(try func(context.Context) error) {
 
 // root finds the element that is the part.
 func (p *Part) root(ctx context.Context) (runtime.RemoteObjectID, error) {
-	if p.within == nil {
+	if p.role == "" {
 		object, err := chromedp.Run(ctx, chromedp.Evaluate[*runtime.RemoteObject]("document"))
 		if err != nil {
 			return "", err
@@ -134,21 +152,22 @@ func (p *Part) one(ctx context.Context, roles []string, name string) (runtime.Re
 	}
 	var nodes []*accessibility.Node
 	for _, n := range found.Nodes {
-		if !n.Ignored && n.BackendDOMNodeID != 0 && slices.Contains(roles, axText(n.Role)) {
+		role := axText(n.Role)
+		if !n.Ignored && n.BackendDOMNodeID != 0 && slices.Contains(roles, role) && (p.only == "" || p.only == role) {
 			nodes = append(nodes, n)
 		}
 	}
-	switch len(nodes) {
-	case 0:
+	switch {
+	case len(nodes) == 0:
 		return "", &missingError{part: p, roles: roles, name: name}
-	case 1:
+	case len(nodes) == 1 || p.any:
 		resolved, err := chromedp.Call(ctx, dom.ResolveNode, dom.ResolveNodeParams{BackendNodeID: nodes[0].BackendDOMNodeID})
 		if err != nil {
 			return "", err
 		}
 		return resolved.Object.ObjectID, nil
 	}
-	return "", fmt.Errorf("%d things in %s are named %q: say which one with In", len(nodes), p, name)
+	return "", fmt.Errorf("%d things in %s are named %q: say which one with In, Only or Any", len(nodes), p, name)
 }
 
 // missingError says that nothing in a part has a name.

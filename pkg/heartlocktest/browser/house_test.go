@@ -4,6 +4,9 @@ package browser_test
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -103,4 +106,21 @@ func bothWays(t *testing.T, test func(t *testing.T, options ...browser.Option)) 
 		t.Parallel()
 		test(t, browser.WithoutJavaScript)
 	})
+}
+
+// overTLS puts a proxy before a server that wants to be reached by https, and
+// returns its address. Tabs need the option browser.SelfSigned.
+func overTLS(t *testing.T, s *heartlocktest.Server) string {
+	t.Helper()
+	target, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.SetXForwarded()
+		r.Out.Host = r.In.Host
+	}})
+	t.Cleanup(proxy.Close)
+	return proxy.URL
 }

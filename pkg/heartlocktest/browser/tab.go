@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/chromedp"
 )
 
@@ -25,6 +26,7 @@ type settings struct {
 	noScript      bool
 	proxy         string
 	before        []string // scripts that run before those of every page
+	selfSigned    bool
 }
 
 // Option says how a tab differs from a laptop's: 1280 x 800 pixels, light, with
@@ -49,6 +51,9 @@ func Proxy(address string) Option { return func(s *settings) { s.proxy = address
 func BeforeScripts(script string) Option {
 	return func(s *settings) { s.before = append(s.before, script) }
 }
+
+// SelfSigned takes any certificate, so that a test can have TLS.
+func SelfSigned(s *settings) { s.selfSigned = true }
 
 // Tab is one tab, with the methods of the Part that is its whole page. It belongs
 // to the test's goroutine, and is closed when the test ends.
@@ -125,6 +130,9 @@ func (t *Tab) prepare(s settings) error {
 		}}),
 		command(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: s.noScript}),
 		chromedp.Do(ctx, chromedp.EmulateViewport(s.width, s.height)),
+	}
+	if s.selfSigned {
+		steps = append(steps, command(ctx, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true}))
 	}
 	for _, script := range s.before {
 		steps = append(steps, command(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}))
