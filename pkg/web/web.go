@@ -101,15 +101,19 @@ func New(o Options) (*Site, error) {
 // ServeHTTP answers a request for a page or one of its files.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u := &unrouted{answer: w}
-	s.mux.ServeHTTP(u, r)
-	switch {
-	case u.matched:
-	case u.status == http.StatusMethodNotAllowed:
-		w.Header().Set("Allow", u.Header().Get("Allow"))
-		s.fail(s.newVisit(w, r), fault.New(fault.MethodNotAllowed, "This page can not be asked for in this way. Go back and try again.")) //nolint:contextcheck // a visit is the request's context
-	default:
-		s.fail(s.newVisit(w, r), errNoPage) //nolint:contextcheck // as above
+	if s.mux.ServeHTTP(u, r); u.matched {
+		return
 	}
+	v, failure := s.newVisit(w, r), errNoPage
+	if u.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", u.Header().Get("Allow"))
+		failure = fault.New(fault.MethodNotAllowed, "This page can not be asked for in this way. Go back and try again.")
+	}
+	if err := v.identify(); err != nil { // it is said to who is signed in as on any other page
+		s.fail(v, err) //nolint:contextcheck // a visit is the request's context
+		return
+	}
+	s.fail(v, failure) //nolint:contextcheck // as above
 }
 
 // errNoPage is the answer for a page that does not exist, and the same for one that
