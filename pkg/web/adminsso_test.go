@@ -62,7 +62,7 @@ func TestSSOPage(t *testing.T) {
 			bad[name] = value
 		}
 		bad.Set("token_endpoint", fake.URL+"/nothing-here")
-		page.Form(t, ssoPage).SubmitTo(t, ssoPage+"test/", bad).Has(t, "failed", "The test found something.")
+		page.Form(t, ssoPage).SubmitTo(t, ssoPage+"test/", bad).Has(t, "failed", "Something does not work yet.")
 
 		page.Form(t, ssoPage).Submit(t, values).wants(t, http.StatusOK).Has(t, "The settings are saved.", "A secret is set", "Saved here.", "On").
 			keeps(t, heartlocktest.OpenIDSecret)

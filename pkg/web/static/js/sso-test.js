@@ -45,7 +45,7 @@ export default function begin(form) {
     button.disabled = true;
     try {
       const { body } = await call("POST", "/admin/oidc/test/", changes(form));
-      show(place, body.ok ? "The test went well." : "The test found something.", body.steps);
+      show(place, body.ok ? "Everything that could be tried works." : "Something does not work yet.", body.steps);
     } catch (refusal) {
       show(place, "The test could not be made.", [{ ok: false, part: "settings", message: refusal.message }]);
     } finally {
