@@ -9,19 +9,40 @@ type mark struct{ word, name string }
 // browserMarks and systemMarks are in the order in which they are looked for.
 func browserMarks() []mark {
 	return []mark{
-		{"Edg/", "Edge"}, {"EdgA/", "Edge"}, {"EdgiOS/", "Edge"}, {"OPR/", "Opera"}, {"Vivaldi/", "Vivaldi"},
-		{"SamsungBrowser/", "Samsung Internet"}, {"YaBrowser/", "Yandex Browser"},
-		{"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"},
-		{"HeadlessChrome/", "Chrome without a window"}, {"Chromium/", "Chromium"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"},
-		{"heartlock/", "the heartlock command line"}, {"curl/", "curl"}, {"Wget/", "Wget"}, {"python-requests/", "a Python program"},
+		{"Edg/", "Edge"},
+		{"EdgA/", "Edge"},
+		{"EdgiOS/", "Edge"},
+		{"OPR/", "Opera"},
+		{"Vivaldi/", "Vivaldi"},
+		{"SamsungBrowser/", "Samsung Internet"},
+		{"YaBrowser/", "Yandex Browser"},
+		{"Firefox/", "Firefox"},
+		{"FxiOS/", "Firefox"},
+		{"CriOS/", "Chrome"},
+		{"HeadlessChrome/", "Chrome without a window"},
+		{"Chromium/", "Chromium"},
+		{"Chrome/", "Chrome"},
+		{"Safari/", "Safari"},
+		{"heartlock/", "the heartlock command line"},
+		{"curl/", "curl"},
+		{"Wget/", "Wget"},
+		{"python-requests/", "a Python program"},
 		{"Go-http-client/", "a Go program"},
 	}
 }
 
 func systemMarks() []mark {
 	return []mark{
-		{"iPhone", "an iPhone"}, {"iPad", "an iPad"}, {"Android", "Android"}, {"CrOS", "ChromeOS"},
-		{"Windows", "Windows"}, {"Macintosh", "a Mac"}, {"Mac OS X", "a Mac"}, {"FreeBSD", "FreeBSD"}, {"OpenBSD", "OpenBSD"}, {"Linux", "Linux"},
+		{"iPhone", "an iPhone"},
+		{"iPad", "an iPad"},
+		{"Android", "Android"},
+		{"CrOS", "ChromeOS"},
+		{"Windows", "Windows"},
+		{"Macintosh", "a Mac"},
+		{"Mac OS X", "a Mac"},
+		{"FreeBSD", "FreeBSD"},
+		{"OpenBSD", "OpenBSD"},
+		{"Linux", "Linux"},
 	}
 }
 
