@@ -103,15 +103,20 @@ func (s *Server) whyNotOpened(ctx context.Context, now *running, plan firstRun, 
 		return errClosed
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fault.Wrap(fault.Unavailable, err, "It did not answer in time. Look at the host, the port, and whether a firewall is between.")
+		err = fault.Wrap(fault.Unavailable, err, "It did not answer in time.")
 	}
 	f := fault.As(err)
 	if f == nil {
 		return err // of a kind that nobody has looked at: its text is not for people
 	}
-	refusal := fault.Wrap(fault.Invalid, err, "The database can not be used: "+f.Error())
+	s.log.WarnContext(ctx, "the database of the first run can not be used", "error", fault.Detail(err))
+	why := f.Error()
+	if f.Kind == fault.Unavailable && plan.database != "" {
+		why += " Check the host, the port, and whether a firewall is between; the log of this server has the cause."
+	}
+	refusal := fault.Wrap(fault.Invalid, err, "The database can not be used: "+why)
 	if plan.database != "" {
-		refusal.Fields = []fault.Field{{Location: "body.database_url", Message: "can not be used: " + f.Error()}}
+		refusal.Fields = []fault.Field{{Location: "body.database_url", Message: "can not be used: " + why}}
 	}
 	return refusal
 }
