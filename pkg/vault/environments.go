@@ -164,7 +164,7 @@ func (v *Vault) UpdateEnvironment(ctx context.Context, p Principal, ref Environm
 		if err := checkNameAndSlug(row.Name, row.Slug); err != nil {
 			return err
 		}
-		if row.Position < 0 || row.Position > 10_000 {
+		if row.Position < 0 || row.Position > maxPosition {
 			return fault.InvalidField("body.position", "must be from 0 to 10000")
 		}
 		row.UpdatedAt = v.micros()

@@ -205,7 +205,7 @@ func TestForeignProjectIsNoProject(t *testing.T) {
 			t.Errorf("%s: %d\n%s\n%s", part, foreign.Status, canonical(foreign), canonical(none))
 		}
 	}
-	for _, path := range []string{"members/leave/", "members/" + w.viewer.UserID + "/remove/", "invitations/", "tokens/", "settings/", "settings/delete/"} {
+	for _, path := range []string{"members/leave/", "members/" + w.viewer.UserID + "/remove/", "invitations/", "tokens/new/", "settings/", "settings/delete/"} {
 		before := w.State()
 		values := url.Values{"name": {"x"}, "email": {"x@example.com"}, "role": {"viewer"}, "environments": {"staging"}, "access": {"read"}, "confirm": {"web"}, "expires": {"30"}}
 		foreign, none := post(t, eve, "/projects/web/"+path, values), post(t, eve, "/projects/nowhere/"+path, values)

@@ -4,7 +4,11 @@ package web
 // that visit.done is told.
 var notices = map[string]string{
 	"deactivated-oneself":   "Your account is switched off.",
+	"environment-created":   "The environment is there. Nobody is kept out of it yet.",
+	"environment-deleted":   "The environment is deleted, with its secrets.",
+	"environment-moved":     "The order is changed, for everybody.",
 	"environment-restored":  "The environment is back at that state, as a new revision.",
+	"environment-saved":     "The environment is saved.",
 	"identity-linked":       "The account at the identity provider is linked.",
 	"identity-unlinked":     "The account at the identity provider opens your account no longer.",
 	"imported":              "The text is imported.",
@@ -18,8 +22,10 @@ var notices = map[string]string{
 	"password-reset":        "Your new password is saved. Sign in with it.",
 	"profile-saved":         "Your profile is saved.",
 	"project-created":       "The project is there, with three environments to begin with.",
+	"project-deleted":       "The project is deleted, with everything in it.",
 	"project-joined":        "You have joined the project. Its owners are told.",
 	"project-left":          "You have left the project.",
+	"project-saved":         "The project is saved.",
 	"promoted":              "The secrets are copied.",
 	"resigned":              "You do not administer this server any more.",
 	"second-factor-off":     "The second factor is off. Your password alone opens your account.",

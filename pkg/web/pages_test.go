@@ -218,7 +218,7 @@ func (f *sheet) Values() url.Values {
 func initial(field *html.Node) (value string, sent bool) {
 	switch field.Data {
 	case "textarea":
-		return strings.TrimPrefix(rawText(field), "\n"), true
+		return rawText(field), true // the parser has dropped a line end at its beginning
 	case "select":
 		options := all(field, "option")
 		if len(options) == 0 {
@@ -332,13 +332,12 @@ func (f *sheet) check(t *testing.T, name string, chosen []string) {
 			for _, option := range all(field, "option") {
 				choices = append(choices, optionValue(option))
 			}
-		case kind == "checkbox", kind == "radio":
+		case kind == "checkbox", kind == "radio", kind == "hidden":
 			value, there := attribute(field, "value")
 			if !there {
 				value = "on"
 			}
 			choices = append(choices, value)
-		case kind == "hidden":
 		default:
 			open = true
 		}

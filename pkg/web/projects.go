@@ -12,7 +12,7 @@ func (s *Site) projectRoutes() []route {
 	return slices.Concat([]route{
 		{method: get, pattern: "/projects/", action: vault.ActionListProjects, serve: showProjects},
 		{method: post, pattern: "/projects/", action: vault.ActionCreateProject, serve: createProject},
-	}, memberRoutes(), invitationRoutes(), serviceTokenRoutes(), auditRoutes())
+	}, memberRoutes(), invitationRoutes(), serviceTokenRoutes(), auditRoutes(), settingsRoutes())
 }
 
 // projectsPerPage is how many projects a page lists.
