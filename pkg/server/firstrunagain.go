@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -64,11 +63,11 @@ func (f *finishedRun) digestOf(in api.OnboardRequest) ([]byte, error) {
 
 // withCurrent runs do with the vault in service, which stays open meanwhile. What a
 // request that finishes the first run goes on with is another one than served it.
-func (s *Server) withCurrent(ctx context.Context, do func(context.Context, *vault.Vault) error) error {
+func (s *Server) withCurrent(do func(*vault.Vault) error) error {
 	now := s.acquire()
 	if now == nil {
 		return fault.New(fault.Unavailable, "The server is stopping.")
 	}
 	defer now.users.RUnlock()
-	return do(ctx, now.Vault)
+	return do(now.Vault)
 }

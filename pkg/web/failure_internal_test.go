@@ -53,7 +53,7 @@ func TestEveryFailureIsAPage(t *testing.T) {
 			failure.RetryAfter = 90 * time.Second
 		}
 		for name, write := range map[string]func(http.ResponseWriter, *http.Request){
-			"in the site": func(w http.ResponseWriter, r *http.Request) { site.fail(site.newVisit(w, r), failure) }, //nolint:contextcheck // a visit is the request's context
+			"in the site": func(w http.ResponseWriter, r *http.Request) { site.fail(site.newVisit(w, r), failure) },
 			"alone":       func(w http.ResponseWriter, r *http.Request) { WriteFailure(w, r, log, failure) },
 		} {
 			w := httptest.NewRecorder()

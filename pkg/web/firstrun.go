@@ -1,8 +1,6 @@
 package web
 
 import (
-	"context"
-
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/config"
 	"github.com/heartlock/heartlock/pkg/fault"
@@ -60,7 +58,7 @@ func finishFirstRun(v *visit) error {
 	if err != nil {
 		return v.again(atSetupToken(err), showFirstRun)
 	}
-	return v.site.options.WithCurrent(v, func(_ context.Context, current *vault.Vault) error {
+	return v.site.options.WithCurrent(func(current *vault.Vault) error {
 		v.vault = current
 		return v.welcome(in, answer)
 	})

@@ -275,7 +275,8 @@ func TestFirstRunAsksForWhatIsNotDecided(t *testing.T) {
 		"decided": {
 			append(openProduction(), "HEARTLOCK_APP_URL=https://secrets.example.com", "DATABASE_URL=sqlite:///heartlock_data/db.sqlite3", "HEARTLOCK_ENCRYPTION_KEY="+keyring.Generate().Encode()),
 			[]string{"setup_token"},
-			[]string{"HEARTLOCK_APP_URL", "DATABASE_URL", "HEARTLOCK_ENCRYPTION_KEY"}, "The key comes from HEARTLOCK_ENCRYPTION_KEY",
+			[]string{"HEARTLOCK_APP_URL", "DATABASE_URL", "HEARTLOCK_ENCRYPTION_KEY"},
+			"The key comes from HEARTLOCK_ENCRYPTION_KEY",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -153,9 +153,9 @@ func TestInvitationThatIsOver(t *testing.T) {
 	w.AddUser("max@example.com")
 	w.admin.Call("POST", "/projects/web/invitations/", map[string]any{"email": "max@example.com", "role": "viewer"}).Want(http.StatusCreated).Decode(&made)
 	link := strings.TrimPrefix(made.Link.Reveal(), w.URL)
-	max := w.Login("max@example.com")
-	form := open(t, max, link).Form(t, link+"accept/")
-	w.AddMember(w.project.ID, max.UserID, api.RoleMember)
+	maximilian := w.Login("max@example.com")
+	form := open(t, maximilian, link).Form(t, link+"accept/")
+	w.AddMember(w.project.ID, maximilian.UserID, api.RoleMember)
 	form.Submit(t, nil).wants(t, http.StatusConflict).Has(t, "You are a member of this project already, as member.")
 }
 

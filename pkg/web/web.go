@@ -58,7 +58,7 @@ type Options struct {
 	NeedsSetupToken bool
 	// WithCurrent runs something with the vault that is in service at this moment: the
 	// first run ends with another than Vault.
-	WithCurrent func(context.Context, func(context.Context, *vault.Vault) error) error
+	WithCurrent func(func(*vault.Vault) error) error
 	// Version of this program, as pages show it.
 	Version string
 	// Failed is told every error that a request has ended in; it may be nil.
@@ -109,8 +109,8 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", u.Header().Get("Allow"))
 		failure = fault.New(fault.MethodNotAllowed, "This page can not be asked for in this way. Go back and try again.")
 	}
-	if err := v.identify(); err != nil { // it is said to who is signed in as on any other page
-		s.fail(v, err) //nolint:contextcheck // a visit is the request's context
+	if err := v.identify(); err != nil { //nolint:contextcheck // a visit is the request's context
+		s.fail(v, err) //nolint:contextcheck // as above
 		return
 	}
 	s.fail(v, failure) //nolint:contextcheck // as above
