@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io/fs"
 	"iter"
 	"net/url"
 	"slices"
@@ -89,16 +88,6 @@ func (p secretsPage) Groups() iter.Seq[[]api.Secret] {
 		size = groupSize
 	}
 	return slices.Chunk(p.Secrets, size)
-}
-
-// Modules are the scripts of the table. The page names them, so that browsers need not
-// find them out from one another.
-func (secretsPage) Modules() ([]string, error) {
-	names, err := fs.Glob(staticFiles, "static/js/secrets/*.js")
-	for i, name := range names {
-		names[i] = strings.TrimPrefix(name, "static/")
-	}
-	return append(names, "js/secrets.js"), err
 }
 
 // Stamp is a moment in the shortest form that HTML knows, in UTC: there may be
