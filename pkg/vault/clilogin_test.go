@@ -136,7 +136,7 @@ func TestWhatElseASignInOfTheCommandLineAsks(t *testing.T) {
 			"the verifier itself":      func(in *vault.CLILogin) { in.CodeChallenge = verifier[:42] },
 			"a padded challenge":       func(in *vault.CLILogin) { in.CodeChallenge += "=" },
 			"a challenge in base64":    func(in *vault.CLILogin) { in.CodeChallenge = strings.Repeat("+", 43) },
-			"a challenge with a break": func(in *vault.CLILogin) { in.CodeChallenge = in.CodeChallenge[:42] + "\n" },
+			"a challenge with a break": func(in *vault.CLILogin) { in.CodeChallenge = strings.Repeat("A", 42) + "\n" },
 			"a loose last character":   func(in *vault.CLILogin) { in.CodeChallenge = strings.Repeat("A", 42) + "B" },
 			"a long machine":           func(in *vault.CLILogin) { in.Machine = strings.Repeat("x", 81) },
 			"a machine that reorders":  func(in *vault.CLILogin) { in.Machine = "a\u202eb" },
