@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+
+	"github.com/uptrace/bun"
 )
 
 // EnvironmentView is an environment as one caller sees it, with what decides
@@ -42,8 +44,16 @@ func (q Queries) EnvironmentFor(ctx context.Context, caller Caller, projectRef, 
 // their order: for a service token its own, for a person those that the limits of
 // his membership leave him.
 func (q Queries) EnvironmentsOf(ctx context.Context, caller Caller, projectID string) ([]Environment, error) {
+	return q.EnvironmentsIn(ctx, caller, []string{projectID})
+}
+
+// EnvironmentsIn is EnvironmentsOf for several projects at once.
+func (q Queries) EnvironmentsIn(ctx context.Context, caller Caller, projectIDs []string) ([]Environment, error) {
 	var rows []Environment
-	query := q.db.NewSelect().Model(&rows).Where("e.project_id = ?", projectID)
+	if len(projectIDs) == 0 {
+		return rows, nil
+	}
+	query := q.db.NewSelect().Model(&rows).Where("e.project_id IN (?)", bun.List(projectIDs))
 	if caller.TokenID != "" {
 		query = query.Join("JOIN token_environments AS te ON te.environment_id = e.id AND te.token_id = ?", caller.TokenID)
 	} else {

@@ -59,6 +59,9 @@ func TestEnvironmentsAreSeenByTheirOwnOnly(t *testing.T) {
 		}
 		equal(t, "ann's list", slugs(w.asAnn, w.shop), []string{"development", "production"})
 		equal(t, "the token's list", slugs(w.asToken, w.shop), []string{"development"})
+		both := must(w.EnvironmentsIn(t.Context(), w.asAnn, []string{w.shop.ID, w.lab.ID}))
+		equal(t, "ann's list of both projects", column(both, func(e store.Environment) string { return e.ProjectID }), []string{w.shop.ID, w.shop.ID})
+		equal(t, "the list of no project", len(must(w.EnvironmentsIn(t.Context(), w.asAnn, nil))), 0)
 		equal(t, "the token's list of another project", slugs(w.asToken, w.lab), []string{})
 	})
 }

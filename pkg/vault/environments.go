@@ -79,6 +79,24 @@ func (v *Vault) Environments(ctx context.Context, p Principal, projectRef string
 	return page, err
 }
 
+// EnvironmentsByProject lists the environments of several projects that the caller can
+// see, in their order, by the ids of the projects.
+func (v *Vault) EnvironmentsByProject(ctx context.Context, p Principal, projects []api.Project) (map[string][]api.Environment, error) {
+	if _, err := admit(p, ActionListEnvironments); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(projects))
+	for i := range projects {
+		ids[i] = projects[i].ID
+	}
+	rows, err := v.store.EnvironmentsIn(ctx, p.caller(), ids)
+	byProject := make(map[string][]api.Environment, len(projects))
+	for i := range rows {
+		byProject[rows[i].ProjectID] = append(byProject[rows[i].ProjectID], apiEnvironment(&rows[i]))
+	}
+	return byProject, err
+}
+
 // Environment describes one environment.
 func (v *Vault) Environment(ctx context.Context, p Principal, ref EnvironmentRef) (api.Environment, error) {
 	view, err := v.environment(ctx, v.store.Queries, p, ActionReadEnvironment, ref)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/url"
 	"slices"
 
 	"github.com/heartlock/heartlock/pkg/api"
@@ -19,25 +20,47 @@ func (s *Site) projectRoutes() []route {
 const projectsPerPage = 200
 
 type projectsPage struct {
-	Projects []api.Project
-	Next     string // cursor
+	Projects []projectCard
+	Next     string // address of the next page
+	Filter   bool   // there are so many that people look for one
 }
+
+// projectCard is a project in the list, with what one sees of its contents.
+type projectCard struct {
+	api.Project
+	Environments []api.Environment
+	Secrets      int
+}
+
+// filterFrom is the number of projects from which on the list can be filtered.
+const filterFrom = 6
 
 func showProjects(v *visit) error {
 	list, err := v.vault.Projects(v, v.who, v.query("after"), projectsPerPage)
 	if err != nil {
 		return err
 	}
-	data := projectsPage{Projects: list.Results}
+	environments, err := v.vault.EnvironmentsByProject(v, v.who, list.Results)
+	if err != nil {
+		return err
+	}
+	data := projectsPage{Filter: len(list.Results) >= filterFrom}
+	for _, p := range list.Results {
+		card := projectCard{Project: p, Environments: environments[p.ID]}
+		for i := range card.Environments {
+			card.Secrets += card.Environments[i].SecretCount
+		}
+		data.Projects = append(data.Projects, card)
+	}
 	if list.Next != nil {
-		data.Next = *list.Next
+		data.Next = "/projects/?after=" + url.QueryEscape(*list.Next)
 	}
 	return v.show(page{Template: "projects", Title: "Projects", Data: data})
 }
 
 func createProject(v *visit) error {
 	project, err := v.vault.CreateProject(v, v.who, api.CreateProject{
-		Name: v.text("name"), Slug: v.text("slug"), Description: v.text("description"),
+		Name: v.text("name"), Slug: v.text("slug"), Description: v.lines("description"),
 	})
 	if err != nil {
 		return v.again(err, showProjects)
