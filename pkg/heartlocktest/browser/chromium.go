@@ -17,6 +17,10 @@ import (
 // cores may run several test processes with the race detector at the same time.
 const Limit = 30 * time.Second
 
+// secureHost is where tests of single sign-on find their server, through a proxy:
+// heartlocktest.OpenIDHost.
+const secureHost = "http://heartlock.example.com"
+
 // programs are the names under which distributions install the browser.
 var programs = []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome"}
 
@@ -63,6 +67,9 @@ func Start() (browser context.Context, stop func(), err error) {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-domain-reliability", true),
 		chromedp.Flag("no-pings", true),
+		// A test's host is http and stays so, and has what pages have over https.
+		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,HttpsUpgrades,HttpsFirstBalancedMode,HttpsFirstBalancedModeAutoEnable"),
+		chromedp.Flag("unsafely-treat-insecure-origin-as-secure", secureHost),
 		chromedp.Flag("lang", "en-US"),
 		chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("font-render-hinting", "none"), // the same picture on every machine

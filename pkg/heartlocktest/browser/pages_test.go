@@ -4,6 +4,7 @@ package browser_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,12 +21,12 @@ const maxWeight = 60 << 10
 // TestPages looks at every page in every world.
 func TestPages(t *testing.T) {
 	t.Parallel()
-	for _, s := range []size{empty, typical, full} {
-		t.Run(s.name, func(t *testing.T) {
+	for name, create := range worlds {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, weights := newWorld(t, s), new(weightTable)
+			w, weights := create(t), new(weightTable)
 			t.Cleanup(func() { t.Log("\n" + weights.String()) })
-			for _, l := range looksIn(s.name) {
+			for _, l := range looksIn(name) {
 				t.Run(l.name, func(t *testing.T) {
 					t.Parallel()
 					lookAt(t, w, l, weights)
@@ -50,12 +51,12 @@ func lookAt(t *testing.T, w *world, l look, weights *weightTable) {
 	if weight.Shift > 0.01 {
 		t.Errorf("%s moves while it loads: %.3f\n%s", weight.Path, weight.Shift, strings.Join(weight.Moved, "\n"))
 	}
-	l.finish(tab)
+	l.finish(tab, w)
 	tab.Axe()
 	tab.Scheme("dark")
 	tab.Axe()
 	tab.Scheme("light")
-	if w.size.name == typical.name {
+	if w.thorough {
 		wantFocusSeen(t, tab)
 	}
 	tab.Resize(390, 844)
@@ -142,14 +143,14 @@ func TestScreenshots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []size{empty, typical, full} {
-		t.Run(s.name, func(t *testing.T) {
+	for name, create := range worlds {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, s)
-			for _, l := range looksIn(s.name) {
+			w := create(t)
+			for _, l := range looksIn(name) {
 				t.Run(l.name, func(t *testing.T) {
 					t.Parallel()
-					picture(t, w, l, filepath.Join(dir, s.name))
+					picture(t, w, l, filepath.Join(dir, name))
 				})
 			}
 		})
@@ -161,11 +162,14 @@ func picture(t *testing.T, w *world, l look, dir string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for width, options := range map[string][]browser.Option{"1280": nil, "390": {browser.Phone}} {
-		tab := l.open(t, w, options...)
+	tab := l.tab(t, w)
+	tab.Open(l.path(w))
+	l.finish(tab, w)
+	for _, window := range [][2]int64{{1280, 800}, {390, 844}} {
+		tab.Resize(window[0], window[1])
 		for _, scheme := range []string{"light", "dark"} {
 			tab.Scheme(scheme)
-			name := filepath.Join(dir, strings.Join([]string{l.name, width, scheme}, "-")+".png")
+			name := filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", l.name, window[0], scheme))
 			if err := os.WriteFile(name, tab.Screenshot(), 0o600); err != nil {
 				t.Fatal(err)
 			}

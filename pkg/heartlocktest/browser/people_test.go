@@ -37,7 +37,7 @@ func TestSomebodyNewIsInvitedAndComes(t *testing.T) {
 		h := newHouseWithProject(t, "shop", map[string]string{"API_KEY": "value-of-the-shop"})
 		owner := h.tab(h.owner, options...)
 		path := invite(owner, "shop", "new.colleague@example.com", roleMember)
-		owner.Reload()
+		owner.Open("/projects/shop/members/")
 		owner.WantText("new.colleague@example.com")
 		if strings.Contains(owner.HTML(), lastPart(path)) {
 			t.Error("the link is shown again")
@@ -57,7 +57,7 @@ func TestSomebodyNewIsInvitedAndComes(t *testing.T) {
 		guest.Open(path)
 		guest.WantText("This invitation was accepted")
 
-		owner.Reload()
+		owner.Open("/projects/shop/members/")
 		owner.WantText("Nora Newman", "2 people")
 	})
 }

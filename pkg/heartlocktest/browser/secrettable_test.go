@@ -334,7 +334,9 @@ func TestTheTableIsWorkedWithKeysAlone(t *testing.T) {
 		t.Errorf("C_KEY is %q", got)
 	}
 	tab.Press("ArrowUp", "Delete")
-	tab.WantText("B_KEY is deleted.")
+	tab.WantText("B_KEY is deleted.", "2 secrets")
+	tab.Press("u")
+	tab.WantText("B_KEY is back.", "3 secrets")
 	tab.Press("?")
 	tab.In("dialog", "Keys").WantText("Copy the value without showing it")
 	tab.Axe()

@@ -24,7 +24,7 @@ type watch struct {
 	loading  bool        // between the wish for another page and its last byte
 	status   int64       // of the page
 	faults   []string
-	origins  []string // that may be talked to
+	origins  []string // that may be talked to; the first is the server's, whose faults count
 	statuses []int64  // that requests of scripts may end in
 	dialogs  func()   // answers a JavaScript dialog
 	requests map[network.RequestID]*request
@@ -172,7 +172,7 @@ func (w *watch) answered(e *network.EventResponseReceived) {
 		}
 		return
 	}
-	if r.status >= 400 && !slices.Contains(w.statuses, r.status) {
+	if r.status >= 400 && !slices.Contains(w.statuses, r.status) && strings.HasPrefix(r.url, w.origins[0]+"/") {
 		w.fault("%s answered with %d", r.url, r.status)
 	}
 }

@@ -29,10 +29,41 @@ var (
 	full    = size{name: "full", secrets: 500, projects: 40, members: 12, invitations: 10, tokens: 14, edits: 60, deleted: 20}
 )
 
+// Worlds that are no usual server.
+const (
+	unset   = "unset"  // in production, nobody has set it up
+	closed  = "closed" // nobody has set it up, and the pages may not
+	withSSO = "sso"    // with single sign-on and a mail server
+)
+
+// worlds make each of the worlds.
+var worlds = map[string]func(*testing.T) *world{
+	empty.name:   func(t *testing.T) *world { return newWorld(t, empty) },
+	typical.name: func(t *testing.T) *world { return newWorld(t, typical) },
+	full.name:    func(t *testing.T) *world { return newWorld(t, full) },
+	unset: func(t *testing.T) *world {
+		s := start(t, heartlocktest.Production()...)
+		return &world{house: &house{Server: s, t: t}, base: overTLS(t, s)}
+	},
+	closed: func(t *testing.T) *world {
+		s := start(t, "HEARTLOCK_DISABLE_ONBOARDING=True")
+		return &world{house: &house{Server: s, t: t}, base: s.URL}
+	},
+	withSSO: func(t *testing.T) *world {
+		const provider = "http://127.0.0.1:9" // nobody is asked while pages are only looked at
+		h := newHouse(t, "OIDC_CLIENT_ID=heartlock", "OIDC_CLIENT_SECRET=secret", "OIDC_AUTHORIZATION_ENDPOINT="+provider+"/auth",
+			"OIDC_TOKEN_ENDPOINT="+provider+"/token", "OIDC_USERINFO_ENDPOINT="+provider+"/userinfo",
+			"EMAIL_HOST=127.0.0.1", "EMAIL_PORT=9", "EMAIL_USE_TLS=False")
+		return &world{house: h, base: h.URL}
+	},
+}
+
 // world is a house with something of everything that pages show. Nothing in it is
 // changed once it is made, so that many tabs may look at it.
 type world struct {
 	*house
+	base       string // the address that tabs use
+	thorough   bool   // look at things that are the same in every world
 	size       size
 	newcomer   *heartlocktest.Caller // a member of nothing
 	viewer     *heartlocktest.Caller // of the project; nil in an empty world
@@ -42,7 +73,7 @@ type world struct {
 	invited    string // the token of a link for the newcomer
 	deviceCode string // of a command line that waits
 	cliLogin   string // query of a command line's sign-in
-	memberID   string
+	reset      string // path of a link to choose a password
 }
 
 // projectSlug is the project that is looked at.
@@ -51,10 +82,11 @@ const projectSlug = "storefront"
 // newWorld makes a world.
 func newWorld(t *testing.T, s size) *world {
 	t.Helper()
-	w := &world{house: newHouse(t), size: s, key: "DATABASE_URL", deletedKey: "LEGACY_API_KEY"}
+	w := &world{house: newHouse(t), size: s, thorough: s.name == typical.name, key: "DATABASE_URL", deletedKey: "LEGACY_API_KEY"}
+	w.base = w.URL
 	w.newcomer = w.person("nina.newcomer")
 	w.project(projectSlug, "The shop, its checkout and the jobs behind them.")
-	w.memberID = w.owner.UserID
+	w.addOddities()
 	w.addProjects()
 	w.addSecrets()
 	w.addMembers()
@@ -63,6 +95,25 @@ func newWorld(t *testing.T, s size) *world {
 	w.addEdits()
 	w.addCommandLines()
 	return w
+}
+
+// addOddities makes a project without environments, one of somebody else, and a
+// link to choose a password.
+func (w *world) addOddities() {
+	if w.size.name == empty.name {
+		w.project("bare", "")
+		for _, environment := range []string{"development", "staging", "production"} {
+			w.owner.Call("DELETE", "/projects/bare/environments/"+environment+"/", nil).Want(http.StatusNoContent)
+		}
+	}
+	if w.thorough {
+		w.newcomer.Call("POST", "/projects/", map[string]any{"name": "Foreign"}).Want(http.StatusCreated)
+		var sent api.PasswordLink
+		id := w.AddUser("forgetful@example.com")
+		w.owner.Call("POST", "/admin/users/"+id+"/reset-password/", nil).Want(http.StatusCreated).Decode(&sent)
+		_, path, _ := strings.Cut(sent.Link.Reveal(), "/password-reset/")
+		w.reset = "/password-reset/" + path
+	}
 }
 
 func (w *world) addProjects() {
@@ -134,13 +185,8 @@ func (w *world) addMembers() {
 		email := names[i] + "@example.com"
 		id := w.AddUser(email)
 		w.AddMember(project.ID, id, roles[i%len(roles)])
-		switch roles[i%len(roles)] {
-		case "viewer":
-			if w.viewer == nil {
-				w.viewer = w.Login(email)
-			}
-		case "member":
-			w.memberID = id
+		if roles[i%len(roles)] == "viewer" && w.viewer == nil {
+			w.viewer = w.Login(email)
 		}
 	}
 }
