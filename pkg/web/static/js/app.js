@@ -8,6 +8,12 @@ document.documentElement.classList.add("scripted");
 copy(document);
 times(document);
 
+// A row of tabs that is wider than the screen begins with the one that is open in sight.
+for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+  const row = tab.parentElement;
+  row.scrollLeft += tab.getBoundingClientRect().left - row.getBoundingClientRect().left - (row.clientWidth - tab.offsetWidth) / 2;
+}
+
 for (const element of document.querySelectorAll("[data-module]")) {
   const { default: begin } = await import(`./${element.dataset.module}.js`);
   begin(element);
