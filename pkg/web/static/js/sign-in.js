@@ -62,9 +62,10 @@ function say(form, words) {
   const box = document.createElement("div");
   box.className = "callout bad";
   box.setAttribute("role", "alert");
+  const icon = document.getElementById("alert-icon").content.cloneNode(true);
   const text = document.createElement("div");
   text.textContent = words;
-  box.append(text);
+  box.append(icon, text);
   form.before(box);
 }
 
