@@ -92,10 +92,17 @@ func (v *visit) secretPage(secret api.Secret) (*projectNav, secretPage, error) {
 	}, nil
 }
 
+// errHiddenValue keeps a value that its form does not show from being emptied by who
+// presses the button.
+var errHiddenValue = fault.InvalidField("body.value", "is empty. To make it empty, reveal the value first")
+
 // changeValue saves a new value. Who has edited an older one than there is by now is
 // shown both.
 func changeValue(v *visit) error {
 	value := v.value("value")
+	if value.Len() == 0 && v.text("shown") == "" {
+		return v.again(errHiddenValue, showSecret)
+	}
 	secret, _, err := v.vault.PutSecret(v, v.who, v.secret(), api.PutSecret{Value: &value}, v.wantedVersion())
 	if errors.Is(err, fault.PreconditionFailed) {
 		return v.showConflict(value, err)

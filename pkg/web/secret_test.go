@@ -21,6 +21,9 @@ func TestSecretIsRevealedAndChanged(t *testing.T) {
 		if strings.Contains(page.Body, "canary") {
 			t.Error("the page holds a value that nobody has asked for")
 		}
+		if page := page.Form(t, apiKey+"value/").Submit(t, nil).Has(t, "To make it empty, reveal the value first."); page.Status != http.StatusBadRequest {
+			t.Errorf("a hidden value was emptied: %d", page.Status)
+		}
 		page = page.Form(t, apiKey+"reveal/").Submit(t, nil)
 		if got := page.Form(t, apiKey+"value/").Values().Get("value"); got != "\ncanary </textarea><b>\n" || len(page.All("b")) > 0 {
 			t.Errorf("revealed it is %q", got)
@@ -32,8 +35,12 @@ func TestSecretIsRevealedAndChanged(t *testing.T) {
 		if got := w.values(development)["API_KEY"]; got != "second\nline" {
 			t.Errorf("changed it is %q", got)
 		}
-		for _, viewer := range []*heartlocktest.Caller{w.viewer} {
-			open(t, viewer, apiKey).Form(t, apiKey+"reveal/").Submit(t, nil).Has(t, "second line")
+		open(t, w.viewer, apiKey).Form(t, apiKey+"reveal/").Submit(t, nil).Has(t, "second line").
+			Lacks(t, "Save value")
+		open(t, w.member, apiKey).Form(t, apiKey+"reveal/").Submit(t, nil).
+			Form(t, apiKey+"value/").Submit(t, field("value", "")).Has(t, "Saved.")
+		if got, there := w.values(development)["API_KEY"]; got != "" || !there {
+			t.Errorf("emptied it is %q", got)
 		}
 		if page := open(t, w.member, apiKey).Form(t, apiKey+"value/").Submit(t, field("value", strings.Repeat("canary", 20_000))); page.Status != http.StatusBadRequest || strings.Contains(page.Body, "canary") {
 			t.Errorf("a large value: %d", page.Status)

@@ -31,8 +31,16 @@ export default function begin(root) {
     keep();
   }
 
+  // isShown tells the form whether an empty value is meant.
+  function isShown(yes) {
+    if (!text) return;
+    text.required = !yes;
+    root.querySelector("[name=shown]").value = yes ? "1" : "";
+  }
+
   function keep() {
     reveal.querySelector("button").hidden = true;
+    isShown(true);
     cover.hidden = false;
     hider.later(hide);
   }
@@ -45,6 +53,7 @@ export default function begin(root) {
     }
     if (text) text.value = start = "";
     else pre.textContent = masked;
+    isShown(false);
     hider.done(hide);
     reveal.querySelector("button").hidden = false;
     cover.hidden = true;

@@ -132,7 +132,7 @@ export class Editor {
     } else if (choice.keep === "theirs") {
       this.close(row);
       if (choice.theirs) this.page.fresh.saved(row, choice.theirs);
-      else this.page.fresh.gone(row);
+      else this.page.fresh.gone([row]);
     } else {
       draft.text.value = choice.value;
       draft.start = undefined;

@@ -16,13 +16,13 @@ export class Fresh {
   // saved shows a secret that was saved here.
   saved(row, secret) {
     if (row && row.key !== secret.key) this.page.table.rename(row, secret);
-    else this.page.table.put(secret);
+    else this.page.table.put([secret]);
     this.at(secret.revision);
   }
 
-  gone(row) {
-    this.page.values.hide(row);
-    this.page.table.remove(row);
+  gone(rows) {
+    this.page.values.cover(rows);
+    this.page.table.remove(rows);
   }
 
   // at is told the environment's revision after a change of ours. If it is the next
@@ -89,15 +89,13 @@ export class Fresh {
   apply() {
     const { table, values, editor } = this.page;
     const keys = new Set(this.list.results.map((secret) => secret.key));
-    for (const row of [...table.rows]) {
-      if (!keys.has(row.key) && !editor?.isOpen(row)) this.gone(row);
-    }
-    for (const secret of this.list.results) {
+    this.gone(table.rows.filter((row) => !keys.has(row.key) && !editor?.isOpen(row)));
+    const changed = this.list.results.filter((secret) => {
       const row = table.byKey.get(secret.key);
-      if (row && row.version === secret.version && row.revision === secret.revision) continue;
-      if (row && values.isShown(row)) values.hide(row);
-      table.put(secret).element.classList.add("new");
-    }
+      return !row || row.version !== secret.version || row.revision !== secret.revision;
+    });
+    values.cover(changed.map((secret) => table.byKey.get(secret.key)).filter(Boolean));
+    for (const row of table.put(changed)) row.element.classList.add("new");
     this.revision = this.list.revision;
     this.box.hidden = true;
     table.element.querySelector("tbody > tr:not([hidden])")?.focus();

@@ -63,7 +63,7 @@ export function ready(page) {
   }
 
   const writes = (element) => element.matches("input, textarea, select, [contenteditable]");
-  const everywhere = { "/": () => page.filter.focus(), n: () => page.adding?.open(), "?": () => help.showModal() };
+  const everywhere = { "/": () => page.filter.focus(), n: () => page.adding?.open(), u: () => page.removal?.undo(), "?": () => help.showModal() };
 
   table.element.addEventListener("focusin", (event) => activate(table.at(event.target)));
   table.element.addEventListener("filtered", settle);

@@ -4,7 +4,8 @@ import { call } from "../api.js";
 import { toast } from "../toast.js";
 
 export function ready(page) {
-  const { table, fresh, values } = page;
+  const { table, fresh } = page;
+  let last; // takes the last deletion back
 
   async function remove(row) {
     const { key, version } = row;
@@ -25,11 +26,16 @@ export function ready(page) {
       }
       return;
     }
-    values.hide(row);
-    table.remove(row);
+    fresh.gone([row]);
     fresh.at(fresh.revision + 1); // others' changes show at the next look
     (next?.element ?? document.querySelector("[data-add]"))?.focus();
-    toast(`${key} is deleted.`, { label: "Undo", do: () => undo(key, version) });
+    let done = false;
+    const back = () => {
+      if (!done) undo(key, version);
+      done = true;
+    };
+    last = back;
+    toast(`${key} is deleted.`, { label: "Undo", do: back });
   }
 
   async function undo(key, version) {
@@ -49,5 +55,5 @@ export function ready(page) {
     return shown[at + 1] ?? shown[at - 1];
   }
 
-  return { remove };
+  return { remove, undo: () => last?.() };
 }

@@ -139,28 +139,23 @@ export class Table {
     for (const listener of this.listeners) listener();
   }
 
-  // put shows a secret in its row, or in a new one.
-  put(secret) {
-    const present = this.byKey.get(secret.key);
-    if (present) {
-      present.take(secret, this.base);
-      this.tell();
-      return present;
-    }
-    const element = this.blank.content.cloneNode(true).firstElementChild;
-    const row = new Row(element).take(secret, this.base);
-    this.insert(row);
-    return row;
-  }
-
-  insert(row) {
-    this.rows.push(row);
-    this.of.set(row.element, row);
-    this.byKey.set(row.key, row);
-    this.arrange();
-    row.dress(this.actions);
-    row.element.classList.add("new");
+  // put shows secrets in their rows, or in new ones, and answers the rows.
+  put(secrets) {
+    const fresh = [];
+    const rows = secrets.map((secret) => {
+      const present = this.byKey.get(secret.key);
+      if (present) return present.take(secret, this.base);
+      const row = new Row(this.blank.content.cloneNode(true).firstElementChild).take(secret, this.base);
+      this.rows.push(row);
+      this.of.set(row.element, row);
+      this.byKey.set(row.key, row);
+      fresh.push(row);
+      return row;
+    });
+    if (fresh.length > 0 || this.order === "change") this.arrange();
+    for (const { element } of fresh) element.classList.add("new");
     this.tell();
+    return rows;
   }
 
   rename(row, secret) {
@@ -171,11 +166,14 @@ export class Table {
     this.tell();
   }
 
-  remove(row) {
-    this.rows.splice(this.rows.indexOf(row), 1);
-    this.of.delete(row.element);
-    this.byKey.delete(row.key);
-    row.element.remove();
+  remove(rows) {
+    const gone = new Set(rows);
+    this.rows = this.rows.filter((row) => !gone.has(row));
+    for (const row of rows) {
+      this.of.delete(row.element);
+      this.byKey.delete(row.key);
+      row.element.remove();
+    }
     this.tell();
   }
 
