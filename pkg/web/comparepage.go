@@ -92,7 +92,7 @@ func (v *visit) showComparison(values bool) error {
 			return err
 		}
 	}
-	return v.show(page{Template: "comparison", Title: title, Wide: true, Project: nav, Data: data})
+	return v.show(page{Template: "comparison", Title: title, Wide: true, Compressed: !values, Project: nav, Data: data})
 }
 
 // choosePair finds the two environments: those that are asked for, or the last two.

@@ -79,7 +79,7 @@ func (v *visit) showRevision(values bool) error {
 		return err
 	}
 	title := fmt.Sprintf("Revision %d of %s", revision, nav.Environment.Name)
-	return v.show(page{Template: "revision", Title: title, Project: nav, Data: data})
+	return v.show(page{Template: "revision", Title: title, Compressed: !values, Project: nav, Data: data})
 }
 
 func (v *visit) revisionPage(nav *projectNav, revision int64, values bool) (revisionPage, error) {

@@ -119,7 +119,7 @@ func showRevisions(v *visit) error {
 	if list.Next != nil {
 		data.Next = *list.Next
 	}
-	return v.show(page{Template: "revisions", Title: "History of " + nav.Environment.Name, Project: nav, Data: data})
+	return v.show(page{Template: "revisions", Title: "History of " + nav.Environment.Name, Compressed: true, Project: nav, Data: data})
 }
 
 // changesOf groups what a revision changed, with at most so many keys each.

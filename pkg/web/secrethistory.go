@@ -74,7 +74,8 @@ func (v *visit) showSecretHistory(revealed *api.Secret) error {
 			item.Value = revealed.Value
 		}
 	}
-	return v.show(page{Template: "secret-history", Title: "History of " + data.Key, Project: nav, Data: data})
+	small := revealed == nil && data.First() // else something of the address or a value is in the page
+	return v.show(page{Template: "secret-history", Title: "History of " + data.Key, Compressed: small, Project: nav, Data: data})
 }
 
 // cursor is where the list begins: in the address, or what a form of that page sent
@@ -203,7 +204,7 @@ func showDeleted(v *visit) error {
 		return err
 	}
 	data := deletedPage{Base: nav.Here(), Secrets: list.Results, standing: standing}
-	return v.show(page{Template: "deleted-secrets", Title: "Deleted secrets of " + nav.Environment.Name, Project: nav, Data: data})
+	return v.show(page{Template: "deleted-secrets", Title: "Deleted secrets of " + nav.Environment.Name, Compressed: true, Project: nav, Data: data})
 }
 
 // bringBack gives a deleted secret its last value again. One that is there is left

@@ -12,7 +12,7 @@ export default function begin(section) {
   }
   const total = Number(count.dataset.total);
   const { q, only } = form.elements;
-  form.querySelector("[data-send]").hidden = true;
+  form.querySelector("[data-send]").classList.add("idle");
   const apply = filter(q, [...table.tBodies[0].rows], {
     also: (row) => !only.checked || !row.classList.contains("even"),
     changed: (shown, text) => {
