@@ -27,7 +27,7 @@ func invite(tab *browser.Tab, project, email, role string) string {
 }
 
 const (
-	roleMember = "Member – also writes secrets"
+	roleMember = "Member – reads and writes secrets"
 	roleViewer = "Viewer – reads secrets"
 )
 
