@@ -78,6 +78,7 @@ var libraries = []library{
 	{"filippo.io/age", []string{"pkg/backup"}, true, "backups are encrypted in one place"},
 	{"github.com/wneessen/go-mail", []string{"pkg/mail"}, false, "mail leaves through one door"},
 	{"github.com/emersion", []string{harness}, true, "it receives mail in tests"},
+	{"github.com/boombuler/barcode", []string{"pkg/web"}, true, "a code to be scanned is on a page"},
 	{"golang.org/x/oauth2", []string{"pkg/oidc"}, false, "single sign-on is in one place"},
 	{"github.com/coreos/go-oidc", []string{"pkg/oidc"}, false, "single sign-on is in one place"},
 	{"html/template", []string{"pkg/web", "pkg/mail"}, true, "pages and mail are the only HTML"},

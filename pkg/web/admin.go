@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/config"
 	"github.com/heartlock/heartlock/pkg/vault"
 )
 
@@ -67,12 +68,15 @@ func showStatus(v *visit) error {
 	return v.show(page{Template: "admin-status", Title: "Status", Section: "status", Data: data})
 }
 
-// keySource is where this server has its encryption key from.
+// keySource is where this server has its encryption key from, in words; "" if it has
+// none.
 func keySource(v *visit) string {
-	for _, s := range v.site.options.Config.Settings() {
-		if s.Name == "HEARTLOCK_ENCRYPTION_KEY" {
-			return s.Source
-		}
+	cfg := v.site.options.Config
+	switch cfg.EncryptionKey.Source {
+	case config.KeyFromAppConfig, config.KeyFromFile:
+		return string(cfg.EncryptionKey.Source) + " in the data directory"
+	case config.KeyFromEnvironment:
+		return "the environment of the server"
 	}
 	return ""
 }

@@ -56,7 +56,7 @@ func TestStatusPage(t *testing.T) {
 	heartlocktest.EachEngine(t, func(t *testing.T, s *heartlocktest.Server, owner *heartlocktest.Caller) {
 		var status api.ServerStatus
 		owner.Call("GET", "/admin/status/", nil).Want(http.StatusOK).Decode(&status)
-		page := open(t, owner, "/admin/").Has(t, "This is a development server.", "Heartlock 1.2.3", status.Keys[0].Fingerprint, status.Servers[0].Host, "none was made")
+		page := open(t, owner, "/admin/").Has(t, "This is a development server.", "Heartlock 1.2.3", status.Keys[0].Fingerprint, status.Servers[0].Host, "none was made", "secret.key in the data directory")
 		engine := map[string]string{"sqlite": "SQLite", "postgresql": "PostgreSQL"}[status.Database.Backend]
 		page.Has(t, engine).Lacks(t, "Everything is in order")
 		cfg, err := s.Config()
