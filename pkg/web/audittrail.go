@@ -49,8 +49,9 @@ type auditActionGroup struct {
 
 type auditAction struct{ Name, Label string }
 
-// auditPageSize is how many events a page shows.
-const auditPageSize = 50
+// auditPageSize is how many events a page shows. With what it says of each, it stays
+// light.
+const auditPageSize = 30
 
 // auditTrail reads the page of a trail that the address asks for.
 func (v *visit) auditTrail(scope auditScope) (auditTrail, error) {
@@ -88,12 +89,6 @@ func (f auditFilter) Any() bool { return f != auditFilter{} }
 
 // Without is the address of the page without the filter.
 func (t auditTrail) Without() string { return t.Path }
-
-// OfActor is the address of the page with the events of one actor only.
-func (t auditTrail) OfActor(id string) string {
-	t.Filter.Actor = id
-	return t.address("")
-}
 
 func (t auditTrail) address(cursor string) string {
 	f, values := t.Filter, url.Values{}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/heartlock/heartlock/pkg/api"
@@ -14,6 +15,7 @@ const membersPath = projectPath + "members/"
 func memberRoutes() []route {
 	return []route{
 		{method: get, pattern: membersPath, action: vault.ActionListMembers, serve: showMembers},
+		{method: get, pattern: membersPath + "{user}/", action: vault.ActionListMembers, serve: showMembers},
 		{method: post, pattern: membersPath + "leave/", action: vault.ActionLeaveProject, serve: leaveProject},
 		{method: post, pattern: membersPath + "{user}/", action: vault.ActionUpdateMember, serve: updateMember},
 		{method: post, pattern: membersPath + "{user}/remove/", action: vault.ActionRemoveMember, serve: removeMember},
@@ -23,6 +25,8 @@ func memberRoutes() []route {
 // membersPage is the people of a project and those who are invited.
 type membersPage struct {
 	Members      []memberRow
+	Inline       bool   // every line opens where it is
+	Open         string // id of the member whose line is open; else each has a page
 	MayInvite    bool
 	Roles        []api.Role // that one may invite to
 	InviteLimits []limitRow // what a guest may do in each environment, to begin with
@@ -30,6 +34,10 @@ type membersPage struct {
 	Invited      *invited // just now
 	MailDelivers bool
 }
+
+// maxInline bounds how many fields of members a page holds, so that it stays light. In
+// larger projects each line that opens is a page.
+const maxInline = 70
 
 // memberRow is a member with what one may do with him.
 type memberRow struct {
@@ -81,6 +89,10 @@ func (v *visit) showMembers(just *invited) error {
 	}
 	if data.Members, err = v.memberRows(nav); err != nil {
 		return err
+	}
+	data.Inline = len(data.Members)*(len(nav.Environments)+4) <= maxInline
+	if data.Open = v.path("user"); data.Open != "" && !slices.ContainsFunc(data.Members, func(m memberRow) bool { return m.ID == data.Open }) {
+		return errNoPage
 	}
 	if vault.RoleMay(nav.Project.Role, vault.ActionListInvitations) {
 		if data.Invitations, err = v.invitationRows(nav); err != nil {

@@ -3,6 +3,7 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -189,6 +190,36 @@ func TestLeaving(t *testing.T) {
 	open(t, w.admin, people).Form(t, people+w.admin.UserID+"/").Submit(t, url.Values{"role": {"member"}})
 	if role := w.roleOf(t, w.admin); role != "member" {
 		t.Errorf("he is %s", role)
+	}
+}
+
+// TestLargeTeam has so many people that each has a page of his own.
+func TestLargeTeam(t *testing.T) {
+	t.Parallel()
+	w := newTeam(t, "")
+	for i := range 10 {
+		w.AddMember(w.project.ID, w.AddUser(fmt.Sprintf("person%d@example.com", i)), api.RoleMember)
+	}
+	list := open(t, w.admin, people)
+	list.Has(t, "14 people", "person9@example.com")
+	mine := people + w.member.UserID + "/"
+	if list.Offers(mine) || len(list.All("a", "href", mine+"#member-"+w.member.UserID)) != 1 {
+		t.Error("the list does not lead to the page of a member")
+	}
+	page := open(t, w.admin, mine)
+	if page.Offers(people + w.viewer.UserID + "/") {
+		t.Error("the page of a member has the form of another")
+	}
+	page.Form(t, mine).Submit(t, url.Values{"role": {"viewer"}}).Has(t, "Saved.")
+	if role := w.roleOf(t, w.member); role != "viewer" {
+		t.Errorf("he is %s", role)
+	}
+	page.Form(t, mine+"remove/").Submit(t, nil).Has(t, "13 people")
+	if gone := visit(t, w.admin, mine); gone.Status != http.StatusNotFound {
+		t.Errorf("the page of who is gone: %d", gone.Status)
+	}
+	if refused := post(t, w.viewer, people+w.admin.UserID+"/", url.Values{"role": {"viewer"}}); refused.Status != http.StatusForbidden {
+		t.Errorf("a viewer: %d", refused.Status)
 	}
 }
 
