@@ -34,6 +34,11 @@ func firstRunOpen(ctx context.Context, now *running) (bool, error) {
 	return !done, err
 }
 
+// firstRunTime is how long a first run may take: it may have to connect to a database
+// far away, and to make all tables there. Together with what waits for it, that is less
+// than an answer may take (writeTimeout).
+const firstRunTime = 40 * time.Second
+
 // onboard finishes the first run over HTTP. One attempt at a time is looked at;
 // when one has succeeded, the server goes on with the new settings. The request that
 // succeeded is answered alike if it is sent once more: see finishedRun.
@@ -45,6 +50,11 @@ func (s *Server) onboard(ctx context.Context, who vault.Principal, in api.Onboar
 	if answer, same := s.finished.again(who, in, time.Now()); same {
 		return answer, nil
 	}
+	// A browser that sends the form twice ends its first request. What has begun is
+	// carried out all the same: half way through, the database is finished and the server
+	// still has the former settings.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), firstRunTime)
+	defer cancel()
 	now := s.current.Load()
 	open, err := firstRunOpen(ctx, now)
 	if err != nil {

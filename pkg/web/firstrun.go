@@ -1,6 +1,9 @@
 package web
 
 import (
+	"context"
+	"time"
+
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/config"
 	"github.com/heartlock/heartlock/pkg/fault"
@@ -12,6 +15,9 @@ import (
 // the server goes on with the new settings.
 
 const firstRunPage = "/onboarding/"
+
+// welcomeTime is how long it may take to sign the first administrator in.
+const welcomeTime = 10 * time.Second
 
 func firstRunRoutes() []route {
 	return []route{
@@ -59,7 +65,10 @@ func finishFirstRun(v *visit) error {
 		return v.again(atSetupToken(err), showFirstRun)
 	}
 	return v.site.options.WithCurrent(func(current *vault.Vault) error {
-		v.vault = current
+		// The first run may have taken all the time that the request had.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(v.Context), welcomeTime)
+		defer cancel()
+		v.Context, v.vault = ctx, current
 		return v.welcome(in, answer)
 	})
 }

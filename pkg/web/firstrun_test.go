@@ -3,6 +3,7 @@
 package web_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 
@@ -353,4 +355,32 @@ func TestFirstRunShowsTextAsText(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(s.Dir, config.DataDirName, config.AppConfigName)); err == nil {
 		t.Error("a refused first run wrote the settings")
 	}
+}
+
+// TestFirstRunWhoseBrowserHasLeft: a browser that sends the form twice ends its first
+// request. What that has begun is finished, and the second one shows the key.
+func TestFirstRunWhoseBrowserHasLeft(t *testing.T) {
+	t.Parallel()
+	s := heartlocktest.StartServer(t, heartlocktest.ServerOptions{Environ: openProduction()})
+	c := s.Anonymous()
+	values := open(t, c, firstRun).Form(t, firstRun).Values()
+	for name, chosen := range administrator("setup_token", s.SetupToken, "database", "postgres", "database_url", heartlocktest.Postgres(t)) {
+		values[name] = chosen
+	}
+	left, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // while the tables are made
+	defer cancel()
+	r, err := http.NewRequestWithContext(left, http.MethodPost, s.URL+firstRun, strings.NewReader(values.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if answer, err := http.DefaultClient.Do(r); err == nil {
+		_ = answer.Body.Close()
+	}
+	page := send(t, c, firstRun, values).wants(t, http.StatusOK).Has(t, "Save the encryption key", "You are signed in as")
+	saved, _, err := config.ReadAppConfig(filepath.Join(s.Dir, config.DataDirName))
+	if err != nil || page.shownKey() == "" || page.shownKey() != saved.EncryptionKey.Reveal() {
+		t.Errorf("the page does not show the key that was saved: %v", err)
+	}
+	signedIn(t, c, heartlocktest.OwnerEmail)
 }
