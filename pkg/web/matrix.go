@@ -55,10 +55,11 @@ func (r matrixRow) Odd() bool { return r.Different || r.Missing > 0 }
 
 // Letter is the name of a cell's value within its row.
 func (matrixRow) Letter(c api.MatrixCell) string {
-	if c.Group > 'Z'-'A'+1 {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	if c.Group < 1 || c.Group > len(letters) {
 		return strconv.Itoa(c.Group)
 	}
-	return string(rune('A' + c.Group - 1))
+	return letters[c.Group-1 : c.Group]
 }
 
 // Tone is the look of a cell's value: values take turns with four looks, and the first
