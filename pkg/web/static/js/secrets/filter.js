@@ -15,18 +15,38 @@ export function ready({ table, root }) {
     let shown = 0;
     const left = new Map(table.groups.map((group) => [group, 0]));
     for (const row of table.rows) {
-      const hide = !row.text.includes(text);
-      if (row.element.hidden !== hide) row.element.hidden = hide;
-      if (hide) continue;
+      row.hidden = !row.text.includes(text);
+      if (row.hidden) continue;
       shown++;
       left.set(row.element.parentElement, left.get(row.element.parentElement) + 1);
     }
-    for (const [group, rows] of left) {
-      group.hidden = rows === 0;
-      group.style.containIntrinsicBlockSize = text ? `${rows * height}px` : "";
+    for (const row of table.rows) { // the rows of a group that is hidden as a whole may stay as they are
+      if (row.element.hidden !== row.hidden && left.get(row.element.parentElement) > 0) row.element.hidden = row.hidden;
     }
+    layOut(left, text !== "");
     say(text, shown);
     table.element.dispatchEvent(new Event("filtered"));
+  }
+
+  // layOut tells the browser how high the groups are, and has it lay out only those at
+  // the top at once: many that are near while they hold a row or two would all be laid
+  // out with fifty.
+  function layOut(left, filtered) {
+    let above = 0;
+    for (const [group, rows] of left) {
+      group.hidden = rows === 0;
+      group.style.containIntrinsicBlockSize = filtered ? `${rows * height}px` : "";
+      group.classList.toggle("far", table.long && above > 2 * innerHeight);
+      above += rows * height;
+    }
+    requestAnimationFrame(() => setTimeout(() => {
+      for (const group of left.keys()) group.classList.remove("far");
+    }));
+  }
+
+  // toTop brings the first row into sight after the text has changed.
+  function toTop() {
+    if (table.card.getBoundingClientRect().top < 0) table.card.scrollIntoView({ block: "start" });
   }
 
   function say(text, shown) {
@@ -44,7 +64,7 @@ export function ready({ table, root }) {
   form.addEventListener("submit", (event) => {
     if (elsewhere()) return;
     event.preventDefault();
-    table.rows.find((row) => !row.element.hidden)?.element.focus();
+    table.rows.find((row) => !row.hidden)?.element.focus();
   });
   input.addEventListener("input", () => {
     if (elsewhere()) {
@@ -52,6 +72,7 @@ export function ready({ table, root }) {
       return;
     }
     apply();
+    toTop();
   });
   input.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && input.value && !elsewhere()) {
@@ -61,7 +82,7 @@ export function ready({ table, root }) {
     }
     if (event.key === "ArrowDown") {
       event.preventDefault();
-      table.rows.find((row) => !row.element.hidden)?.element.focus();
+      table.rows.find((row) => !row.hidden)?.element.focus();
     }
   });
   clear.addEventListener("click", (event) => {

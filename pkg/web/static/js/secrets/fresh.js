@@ -98,6 +98,6 @@ export class Fresh {
     for (const row of table.put(changed)) row.element.classList.add("new");
     this.revision = this.list.revision;
     this.box.hidden = true;
-    table.element.querySelector("tbody > tr:not([hidden])")?.focus();
+    table.rows.find((row) => !row.hidden)?.element.focus();
   }
 }

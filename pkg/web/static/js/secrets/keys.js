@@ -6,7 +6,7 @@ export function ready(page) {
   const help = root.querySelector("[data-keys]");
   let active;
 
-  const shown = () => table.rows.filter((row) => !row.element.hidden);
+  const shown = () => table.rows.filter((row) => !row.hidden);
   const stop = (row, tabIndex) => {
     for (const element of [row.element, row.link, ...(row.buttons ?? [])]) {
       element.tabIndex = element === row.element || tabIndex === 0 ? tabIndex : -1;
@@ -22,7 +22,7 @@ export function ready(page) {
   }
 
   function settle() {
-    if (!active || active.element.hidden || !active.element.isConnected) activate(shown()[0]);
+    if (!active || active.hidden || !active.element.isConnected) activate(shown()[0]);
   }
 
   function go(row) {

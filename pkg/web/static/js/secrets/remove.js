@@ -50,7 +50,7 @@ export function ready(page) {
   }
 
   function neighbour(row) {
-    const shown = table.rows.filter((other) => !other.element.hidden);
+    const shown = table.rows.filter((other) => !other.hidden);
     const at = shown.indexOf(row);
     return shown[at + 1] ?? shown[at - 1];
   }

@@ -9,6 +9,7 @@ export class Row {
   constructor(element) {
     this.element = element;
     element.tabIndex = -1;
+    this.hidden = false; // by the filter
     [this.head, this.cell, this.changed] = element.cells;
     this.link = this.head.firstElementChild;
     this.link.tabIndex = -1; // one row at a time is a stop of the Tab key
