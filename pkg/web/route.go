@@ -76,7 +76,7 @@ func (s *Site) mount(r route) {
 // visit takes a request to the page that it is for.
 func (s *Site) visit(w http.ResponseWriter, r *http.Request, to route) {
 	v := s.newVisit(w, r)
-	err := s.enter(v, to)
+	err := s.enter(v, to) //nolint:contextcheck // a visit is the request's context
 	if err == nil {
 		err = to.serve(v)
 	}
