@@ -5,10 +5,13 @@ import { filter } from "./filter.js";
 export default function begin(section) {
   const form = section.querySelector("[data-selection]");
   const rows = [...form.querySelectorAll("tbody tr")];
-  filter(section.querySelector("#filter"), rows, { changed: () => tell() });
+  const apply = filter(section.querySelector("#filter"), rows, { changed: () => tell() });
 
   const all = form.querySelector("[data-all]");
-  if (!all) return;
+  if (!all) {
+    apply();
+    return;
+  }
   const count = form.querySelector("[data-count]");
   const boxes = [...form.querySelectorAll("tbody input")];
   const seen = (box) => box.name === "key" && !box.closest("tr").hidden;
@@ -38,5 +41,5 @@ export default function begin(section) {
     all.indeterminate = ticked > 0 && ticked < some.length;
     count.textContent = [copied && `${copied} to copy`, removed && `${removed} to delete`].filter(Boolean).join(", ");
   }
-  tell();
+  apply(); // the browser may have kept what was typed
 }
