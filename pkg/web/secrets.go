@@ -138,7 +138,8 @@ func (v *visit) showSecrets(read secretsReader) error {
 	if data.ByChange {
 		slices.SortStableFunc(data.Secrets, func(a, b api.Secret) int { return cmp.Compare(b.Revision, a.Revision) })
 	}
-	return v.show(page{Template: "secrets", Title: nav.Environment.Name + " secrets", Project: nav, Data: data})
+	light := !data.Revealed && data.Filter == "" && v.problems == nil // nothing of the address or of a form is in it
+	return v.show(page{Template: "secrets", Title: nav.Environment.Name + " secrets", Compressed: light, Project: nav, Data: data})
 }
 
 // filtered are the secrets whose key or comment holds the text, whatever its case.
