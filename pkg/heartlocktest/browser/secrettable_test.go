@@ -3,6 +3,7 @@
 package browser_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -58,6 +59,46 @@ func TestTheTableIsFilteredAndSorted(t *testing.T) {
 	}
 	tab.Click("Key")
 	tab.Axe()
+}
+
+// The rows of a long table come in groups, which are laid out when they are near.
+func TestALongTableIsWorked(t *testing.T) {
+	t.Parallel()
+	secrets := map[string]string{}
+	for i := range 300 {
+		secrets[fmt.Sprintf("SERVICE_%03d_KEY", i)] = fmt.Sprintf("canary-%03d", i)
+	}
+	h := newHouseWithProject(t, "shop", secrets)
+	tab := h.tab(h.owner)
+	tab.Open(shop)
+	tab.WantControl("Reveal SERVICE_000_KEY")
+	browser.Evaluate[bool](tab, `(document.querySelector("tbody:last-of-type tr:last-child").scrollIntoView(), true)`)
+	tab.Click("Reveal SERVICE_299_KEY")
+	tab.WantText("canary-299")
+	tab.Fill("Filter by key or comment", "_15")
+	tab.WantText("10 of 300", "SERVICE_150_KEY", "SERVICE_159_KEY")
+	tab.WantControl("Reveal SERVICE_155_KEY")
+	tab.WantNoText("SERVICE_299_KEY", "SERVICE_149_KEY")
+	tab.Press("ArrowDown", "End", "Delete")
+	tab.WantText("SERVICE_159_KEY is deleted.", "9 of 299")
+	tab.WantFocus("SERVICE_158_KEY")
+	tab.Fill("Filter by key or comment", "")
+	tab.WantText("299 secrets")
+	tab.Click("Undo")
+	tab.WantText("SERVICE_159_KEY is back.", "300 secrets")
+	tab.Click("Changed")
+	if first := browser.Evaluate[string](tab, `document.querySelector("tbody tr a").textContent`); first != "SERVICE_159_KEY" {
+		t.Errorf("the first is %s", first)
+	}
+	if last := browser.Evaluate[string](tab, `[...document.querySelectorAll("tbody tr a")].at(-1).textContent`); last != "SERVICE_299_KEY" {
+		t.Errorf("the last is %s", last)
+	}
+	tab.Click("Reveal all")
+	tab.WantText("300 values are shown.")
+	tab.Click("Hide all")
+	if strings.Contains(tab.HTML(), "canary") {
+		t.Error("the page still holds a value")
+	}
 }
 
 func TestAValueIsRevealedAndCopied(t *testing.T) {

@@ -22,6 +22,7 @@ export class Row {
   // etag is the condition that the secret is still as this row has it.
   get etag() { return `"v${this.version}-${this.revision}"`; }
 
+  // index keeps what the filter looks at.
   index() { this.text = `${this.key}\n${this.comment}`.toLowerCase(); }
 
   // take shows the secret that the API answered with.
@@ -53,7 +54,9 @@ export class Row {
     this.showTime();
   }
 
+  // name says what the row and its buttons are for: what has the focus is read by it.
   name() {
+    this.element.ariaLabel = this.key;
     const names = {
       reveal: this.element.classList.contains("shown") ? "Hide" : "Reveal",
       copy: "Copy", edit: "Edit", more: "More for",
