@@ -17,6 +17,10 @@ import (
 // escaped as forms escape it.
 const maxForm = 4 << 20
 
+// maxStrangersForm bounds what somebody unknown may send: the forms that he has are for
+// names, passwords and tokens.
+const maxStrangersForm = 64 << 10
+
 // onceField is the hidden field by which a form that is sent twice does its work
 // once: see vault.Request.IdempotencyKey.
 const onceField = "once"
@@ -28,7 +32,11 @@ func (v *visit) readForm() error {
 	if err != nil || kind != "application/x-www-form-urlencoded" {
 		return fault.New(fault.UnsupportedMediaType, "Send this form from its page.")
 	}
-	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+	largest := int64(maxForm)
+	if v.who.IsAnonymous() {
+		largest = maxStrangersForm
+	}
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, largest)
 	if err := v.r.ParseForm(); err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			return fault.New(fault.TooLarge, "This is more than the server takes at once. Send it in parts.")
@@ -75,6 +83,7 @@ func (v *visit) again(err error, show func(*visit) error) error {
 	default:
 		return err
 	}
+	v.recordRefusal(err)
 	v.problems = &problems{err: f, action: v.r.URL.Path}
 	setRetryAfter(v.w.Header(), f)
 	return show(v)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -83,10 +84,7 @@ func (s *Site) visit(w http.ResponseWriter, r *http.Request, to route) {
 	if err == nil {
 		return
 	}
-	if failed := s.vault.RecordRefusal(r.Context(), v.who, to.action, err); failed != nil {
-		s.options.Log.WarnContext(r.Context(), "a refusal could not be recorded",
-			"request_id", v.who.Request.ID, "error", fault.Detail(failed))
-	}
+	v.recordRefusal(err)
 	switch {
 	case fault.KindOf(err) == fault.Unauthenticated && v.who.IsAnonymous():
 		v.signInFirst()
@@ -94,6 +92,20 @@ func (s *Site) visit(w http.ResponseWriter, r *http.Request, to route) {
 		redirect(w, secondFactorPage)
 	default:
 		s.fail(v, err) //nolint:contextcheck // v is the request's context
+	}
+}
+
+// recordRefusal has the audit trail say what a known caller was refused: once for each
+// request, whether the answer is an error page or that of the form. If it can not be
+// recorded, he is refused all the same.
+func (v *visit) recordRefusal(err error) {
+	if v.refused || !errors.Is(err, fault.Forbidden) {
+		return
+	}
+	v.refused = true
+	if failed := v.vault.RecordRefusal(v, v.who, v.action, err); failed != nil {
+		v.site.options.Log.WarnContext(v, "a refusal could not be recorded",
+			"request_id", v.who.Request.ID, "error", fault.Detail(failed))
 	}
 }
 

@@ -15,11 +15,14 @@ import (
 // visit is one request for a page.
 type visit struct {
 	context.Context
-	site  *Site
-	vault *vault.Vault
-	who   vault.Principal
-	w     http.ResponseWriter
-	r     *http.Request
+	site   *Site
+	vault  *vault.Vault
+	who    vault.Principal
+	w      http.ResponseWriter
+	r      *http.Request
+	action vault.Action // that the route asks for
+	// refused: that the visitor was refused something is recorded.
+	refused bool
 	// input is what the form has sent; nil for a GET.
 	input url.Values
 	// problems are what was wrong with it, when its page is shown again.
