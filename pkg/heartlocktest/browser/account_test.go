@@ -88,7 +88,7 @@ func TestSecondFactor(t *testing.T) {
 		other.Allow(http.StatusUnauthorized)
 		other.Open("/login/")
 		signIn(other, heartlocktest.OwnerEmail, heartlocktest.Password)
-		const field = "Code of your authenticator app, or a recovery code"
+		const field = "Code"
 		other.WantControl(field)
 		if !other.Has("Password") {
 			t.Error("the page asks for the code without the password")

@@ -14,8 +14,9 @@ import (
 const axeFile = "bin/axe-core-4.14.1.min.js"
 
 // axeRun runs the rules of WCAG 2.2, levels A and AA, and what axe's makers hold
-// for good practice besides.
-const axeRun = `axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})
+// for good practice besides. Of long lists it looks at the beginning: what comes
+// after it is made in the same way, and 500 rows would take it half a minute.
+const axeRun = `axe.run({include: [['html']], exclude: [['tr:nth-child(n+30)'], ['tbody:nth-of-type(n+2)'], ['li:nth-child(n+30)']]}, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})
 	.then(result => JSON.stringify(result.violations))`
 
 // violation is what axe-core has against a page.

@@ -51,6 +51,7 @@ func TestFromTheFirstRunToTheFirstSecret(t *testing.T) {
 		tab.Check("I have saved the key where the server is not.", true)
 		tab.Click("Go to Heartlock")
 		tab.WantText("No projects yet")
+		tab.Any().Click("New project")
 		tab.Fill("Name", "First project")
 		tab.Click("Create project")
 		tab.WantText("First project", "No secrets in Development yet")

@@ -72,22 +72,22 @@ var looks = []look{
 	{name: "first-run", path: at("/"), who: nobody, in: []string{unset}},
 	{name: "first-run-off", path: at("/"), who: nobody, in: []string{closed}, status: http.StatusNotFound},
 
-	{name: "home", pattern: "/", path: at("/")},
+	{name: "home", pattern: "/", path: at("/"), in: one},
 	{name: "projects", pattern: "/projects/", path: at("/projects/")},
 	{name: "projects-none", path: at("/projects/"), who: newcomer, in: []string{empty.name}},
 	{name: "not-found", path: at("/projects/nowhere/"), status: http.StatusNotFound, in: one},
 	{name: "not-found-anonymous", path: at("/nowhere/"), who: nobody, status: http.StatusNotFound, in: one},
 	{name: "forbidden", path: at("/admin/"), who: newcomer, status: http.StatusForbidden, in: one},
 
-	{name: "project", pattern: "/projects/{project}/", path: at(project)},
+	{name: "project", pattern: "/projects/{project}/", path: at(project), in: one},
 	{name: "project-without-environments", path: at("/projects/bare/"), in: []string{empty.name}},
 	{name: "members", pattern: "/projects/{project}/members/", path: at(project + "members/")},
 	{name: "invite", path: at(project + "members/"), in: one, act: func(tab *browser.Tab, _ *world) { tab.Click("Invite") }},
-	{name: "member", path: at(project + "members/"), in: one, act: func(tab *browser.Tab, _ *world) {
-		tab.In("listitem", "grace.hopper@example.com").Only("DisclosureTriangle").Click("grace.hopper@example.com member")
-	}},
+	{name: "member", pattern: "/projects/{project}/members/{user}/", in: filled,
+		path: func(w *world) string { return project + "members/" + w.memberID + "/" }},
 	{name: "tokens", pattern: "/projects/{project}/tokens/", path: at(project + "tokens/")},
 	{name: "token-new", pattern: "/projects/{project}/tokens/new/", path: at(project + "tokens/new/")},
+	{name: "settings", pattern: "/projects/{project}/settings/", path: at(project + "settings/")},
 	{name: "audit", pattern: "/projects/{project}/audit/", path: at(project + "audit/")},
 
 	{name: "secrets", pattern: "/projects/{project}/environments/{environment}/", path: at(development)},

@@ -73,6 +73,7 @@ type world struct {
 	invited    string // the token of a link for the newcomer
 	deviceCode string // of a command line that waits
 	cliLogin   string // query of a command line's sign-in
+	memberID   string // of a member who is no owner
 	reset      string // path of a link to choose a password
 }
 
@@ -185,6 +186,7 @@ func (w *world) addMembers() {
 		email := names[i] + "@example.com"
 		id := w.AddUser(email)
 		w.AddMember(project.ID, id, roles[i%len(roles)])
+		w.memberID = id
 		if roles[i%len(roles)] == "viewer" && w.viewer == nil {
 			w.viewer = w.Login(email)
 		}
