@@ -41,6 +41,9 @@ func (v *visit) readForm() error {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			return fault.New(fault.TooLarge, "This is more than the server takes at once. Send it in parts.")
 		}
+		if badly := url.EscapeError(""); errors.As(err, &badly) { // it holds a part of what was sent, and the log has causes
+			return fault.New(fault.Invalid, "The form is not escaped as forms are. Send it from its page.")
+		}
 		return fault.Wrap(fault.Invalid, err, "The form could not be read to its end. Try again.")
 	}
 	v.input = v.r.PostForm //nolint:forbidigo // the parsed form, and not the function of net/http

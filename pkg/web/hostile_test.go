@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/heartlocktest"
 	"github.com/heartlock/heartlock/pkg/web"
 )
@@ -128,6 +131,139 @@ func oddForms(t *testing.T, w *team, odd string) {
 		}
 		if answer := post(t, w.owner, fill(pattern), values); answer.Status >= 500 {
 			t.Errorf("POST %s with %q: %d %s", pattern, odd, answer.Status, answer.Text())
+		}
+	}
+}
+
+// TestLogSaysNothingOfAForm: a value that is badly escaped is in no log, not even a
+// letter of it.
+func TestLogSaysNothingOfAForm(t *testing.T) {
+	t.Parallel()
+	w := newTeam(t, "")
+	const kind = "Content-Type: application/x-www-form-urlencoded"
+	for _, body := range []string{"email=a@example.com&password=hunter%zq2", "email=a@example.com&password=hunter;zq2", strings.Repeat("zq&", 20000)} {
+		answer := w.Anonymous().Do("POST", "/login/", body, kind)
+		if answer.Status != http.StatusBadRequest {
+			t.Errorf("%.30s…: %d", body, answer.Status)
+		}
+	}
+	if !w.Logs.Contains("page failed") || w.Logs.Contains("zq") {
+		t.Errorf("the log: %s", w.Logs.String())
+	}
+}
+
+// TestNothingOfAnotherProjectIsReached names what belongs to one project in the
+// addresses of another one, whose owner asks.
+func TestNothingOfAnotherProjectIsReached(t *testing.T) {
+	t.Parallel()
+	heartlocktest.EachDatabase(t, func(t *testing.T, databaseURL string) {
+		w := newTeam(t, databaseURL)
+		w.AddUser("eve@example.com")
+		eve := w.Login("eve@example.com")
+		eve.Call("POST", "/projects/", map[string]any{"name": "Own"}).Want(http.StatusCreated)
+		var token api.ServiceToken
+		w.owner.Call("POST", "/projects/web/tokens/", map[string]any{"name": "ci", "environments": []string{"staging"}, "access": "read"}).Want(http.StatusCreated).Decode(&token)
+		var invitation api.Invitation
+		w.owner.Call("POST", "/projects/web/invitations/", map[string]any{"email": "new@example.com", "role": "viewer"}).Want(http.StatusCreated).Decode(&invitation)
+		var environment api.Environment
+		w.owner.Call("GET", "/projects/web/environments/production/", nil).Want(http.StatusOK).Decode(&environment)
+		w.set(production, "API_KEY", "canary")
+		foreign := strings.NewReplacer("{project}", "own", "{user}", w.member.UserID, "{token}", token.ID, "{invitation}", invitation.ID,
+			"{environment}", environment.ID, "{key}", "API_KEY", "{revision}", "1", "{version}", "1")
+		values := url.Values{"role": {"owner"}, "name": {"x"}, "slug": {"x"}, "confirm": {"production"}, "environments": {environment.ID}, "access": {"read"}, "expires": {"30"}, "from": {environment.ID}, "to": {environment.ID}, "all": {"1"}, "seen": {"1"}, "from_seen": {"1"}, "value": {"x"}, "text": {"A=1"}, "key": {"API_KEY"}}
+		state := w.State()
+		for pattern := range web.Forms() {
+			if strings.Count(pattern, "{") < 2 || !strings.HasPrefix(pattern, "/projects/") {
+				continue
+			}
+			if answer := post(t, eve, foreign.Replace(pattern), values); strings.Contains(answer.Body, "canary") || strings.Contains(answer.Body, "mia@example.com") {
+				t.Errorf("POST %s tells of the other project", pattern)
+			}
+		}
+		for _, path := range []string{"compare/reveal/", "compare/promote/", "matrix/copy/", "tokens/new/"} {
+			if answer := post(t, eve, "/projects/own/"+path, values); answer.Status < 400 || strings.Contains(answer.Body, "canary") {
+				t.Errorf("POST %s: %d", path, answer.Status)
+			}
+		}
+		for _, pattern := range web.Pages() {
+			if strings.Count(pattern, "{") < 2 || !strings.HasPrefix(pattern, "/projects/") {
+				continue
+			}
+			if answer := visit(t, eve, foreign.Replace(pattern)); answer.Status != http.StatusNotFound {
+				t.Errorf("GET %s: %d", pattern, answer.Status)
+			}
+		}
+		if diff := cmp.Diff(state, w.State()); diff != "" {
+			t.Errorf("something has changed: %s", diff)
+		}
+	})
+}
+
+// TestNobodyGetsTheAnswerOfAnother sends the form of somebody else once more, with the
+// field that has it answered once: as another person, and for another project.
+func TestNobodyGetsTheAnswerOfAnother(t *testing.T) {
+	t.Parallel()
+	w := newTeam(t, "")
+	w.owner.Call("POST", "/projects/", map[string]any{"name": "Second"}).Want(http.StatusCreated)
+	const form = "/projects/web/tokens/new/"
+	sent := open(t, w.owner, form).Form(t, form).Values()
+	sent.Set("name", "ci")
+	sent.Set("environments", "staging")
+	token := func(d *document) string {
+		for _, code := range d.All("code", "id", "token") {
+			return textOf(code)
+		}
+		return ""
+	}
+	first := token(post(t, w.owner, form, sent))
+	if first == "" || token(post(t, w.owner, form, sent)) != first {
+		t.Error("a form that is sent twice makes no token, or two")
+	}
+	if other := post(t, w.admin, form, sent); token(other) == "" || token(other) == first {
+		t.Errorf("another person gets %q: %d", token(other), other.Status)
+	}
+	if other := post(t, w.owner, "/projects/second/tokens/new/", sent); other.Status != http.StatusConflict || token(other) != "" {
+		t.Errorf("for another project: %d", other.Status)
+	}
+	w.owner.Call("PATCH", "/projects/web/members/"+w.admin.UserID+"/", map[string]any{"role": "member"}).Want(http.StatusOK)
+	if late := post(t, w.admin, form, sent); late.Status != http.StatusForbidden || token(late) != "" {
+		t.Errorf("who may not any more: %d", late.Status)
+	}
+}
+
+// TestEveryRevealedValueHasItsEnd looks at all pages that hold a value of the database:
+// there is a script for it that takes it out of the page again.
+func TestEveryRevealedValueHasItsEnd(t *testing.T) {
+	t.Parallel()
+	w := newTeam(t, "")
+	w.set(staging, "API_KEY", "canary")
+	w.set(production, "API_KEY", "canary-other")
+	const secret = staging + "secrets/API_KEY/"
+	for path, values := range map[string]url.Values{
+		staging + "reveal/":           nil,
+		secret + "reveal/":            nil,
+		secret + "value/":             {"value": {"mine"}, "state": {"7-7"}},
+		secret + "history/1/reveal/":  nil,
+		staging + "history/1/reveal/": nil,
+		staging + "export/show/":      field("format", "json"),
+		comparing + "reveal/":         {"from": {"staging"}, "to": {"production"}},
+	} {
+		page, found := post(t, w.member, path, values), 0
+		for _, module := range []string{"revealed", "secret", "secrets"} {
+			for _, root := range page.All("section", "data-module", module) {
+				found += strings.Count(rawText(root), "canary")
+			}
+			for _, tag := range []string{"ol", "div", "table"} {
+				for _, root := range page.All(tag, "data-module", module) {
+					found += strings.Count(rawText(root), "canary")
+				}
+			}
+		}
+		if all := strings.Count(page.Body, "canary"); all == 0 || found != all {
+			t.Errorf("%s: of %d values %d leave the page", path, all, found)
+		}
+		if values := page.All("pre", "data-value", "*"); len(values) == 0 && !strings.Contains(page.Body, `data-module="secret`) {
+			t.Errorf("%s: nothing is marked as a value", path)
 		}
 	}
 }
