@@ -349,6 +349,23 @@ func TestWhatOthersChangeIsOffered(t *testing.T) {
 	tab.WantNoText("since this page was loaded")
 }
 
+// Somebody deletes a secret while another edits it: the edit stays open.
+func TestAnEditOutlivesItsSecret(t *testing.T) {
+	t.Parallel()
+	h, tab := openTable(t, map[string]string{"API_KEY": "first", "OTHER": "x"})
+	tab.Click("Edit API_KEY")
+	tab.WantValue("Value of API_KEY", "first")
+	tab.Fill("Value of API_KEY", "not saved yet")
+	for _, key := range []string{"API_KEY", "OTHER"} {
+		h.owner.Call("DELETE", secretsOf("shop", "development")+key+"/", nil).Want(http.StatusNoContent)
+	}
+	browser.Evaluate[bool](tab, `dispatchEvent(new Event("focus"))`)
+	tab.WantText("Somebody has changed 2 secrets since this page was loaded.")
+	tab.Click("Show the changes")
+	tab.WantNoText("OTHER")
+	tab.WantValue("Value of API_KEY", "not saved yet")
+}
+
 // TestTheTableIsWorkedWithKeysAlone goes from the top of the page to each thing that
 // can be done with a secret without a mouse.
 func TestTheTableIsWorkedWithKeysAlone(t *testing.T) {
