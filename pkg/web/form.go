@@ -67,6 +67,14 @@ func (v *visit) value(name string) api.Value {
 // checked reports whether a box is ticked.
 func (v *visit) checked(name string) bool { return v.input.Get(name) != "" }
 
+// isAnother reports whether a choice of the form is another than the page showed, which
+// the form repeats in a field named was-…. What nobody has touched is not sent on: a page
+// that was opened before somebody else narrowed something must not widen it again.
+func (v *visit) isAnother(name string) bool {
+	was := "was-" + name
+	return !v.input.Has(was) || v.text(name) != v.text(was)
+}
+
 // problems are what was wrong with a form.
 type problems struct {
 	err    *fault.Error

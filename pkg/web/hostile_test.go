@@ -267,3 +267,40 @@ func TestEveryRevealedValueHasItsEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestAnOldPageWidensNothing changes one thing of a member and of an environment, on
+// pages that were opened before somebody else has narrowed another.
+func TestAnOldPageWidensNothing(t *testing.T) {
+	t.Parallel()
+	w := newTeam(t, "")
+	member, environment := people+w.member.UserID+"/", "/projects/web/settings/environments/staging/"
+	page, settings := open(t, w.admin, people), open(t, w.admin, "/projects/web/settings/")
+	w.owner.Call("PATCH", "/projects/web/members/"+w.member.UserID+"/", map[string]any{"role": "viewer", "environments": map[string]string{"production": "none"}}).Want(http.StatusOK)
+	w.owner.Call("PATCH", "/projects/web/environments/staging/", map[string]any{"protected": true}).Want(http.StatusOK)
+	page.Form(t, member).Submit(t, field("limit-development", "read")).Want(http.StatusOK)
+	settings.Form(t, environment).Submit(t, field("name", "Stage")).Want(http.StatusOK)
+	var list api.Page[api.Member]
+	w.owner.Call("GET", "/projects/web/members/", nil).Want(http.StatusOK).Decode(&list)
+	for _, m := range list.Results {
+		want := map[string]api.EnvironmentAccess{"production": api.EnvironmentNone, "development": api.EnvironmentRead}
+		if diff := cmp.Diff(want, m.Environments); m.ID == w.member.UserID && (diff != "" || m.Role != api.RoleViewer) {
+			t.Errorf("the member is a %s, with other limits: %s", m.Role, diff)
+		}
+	}
+	var staging api.Environment
+	w.owner.Call("GET", "/projects/web/environments/staging/", nil).Want(http.StatusOK).Decode(&staging)
+	if !staging.Protected || staging.Name != "Stage" {
+		t.Errorf("the environment is %+v", staging)
+	}
+	for _, choice := range []string{"no", "yes"} {
+		sent := url.Values{"protected": {choice}}
+		if choice == "yes" {
+			sent["protected"] = []string{"yes", "no"}
+		}
+		open(t, w.admin, "/projects/web/settings/").Form(t, environment).Submit(t, sent).Want(http.StatusOK)
+		w.owner.Call("GET", "/projects/web/environments/staging/", nil).Want(http.StatusOK).Decode(&staging)
+		if staging.Protected != (choice == "yes") {
+			t.Errorf("protected: %s, and it is %t", choice, staging.Protected)
+		}
+	}
+}

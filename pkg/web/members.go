@@ -168,7 +168,7 @@ func limitRows(environments []api.Environment, limits map[string]api.Environment
 // follows.
 const limitField = "limit-"
 
-// limits reads what a form says of single environments. Of who may do everything
+// limits reads what a form changes of single environments. Of who may do everything
 // everywhere there is nothing to say: the form can not take its fields away when such a
 // role is chosen.
 func (v *visit) limits(role api.Role) map[string]api.EnvironmentAccess {
@@ -177,7 +177,7 @@ func (v *visit) limits(role api.Role) map[string]api.EnvironmentAccess {
 	}
 	limits := map[string]api.EnvironmentAccess{}
 	for name := range v.input {
-		if slug, of := strings.CutPrefix(name, limitField); of {
+		if slug, of := strings.CutPrefix(name, limitField); of && v.isAnother(name) {
 			limits[slug] = api.EnvironmentAccess(v.text(name))
 		}
 	}
@@ -188,8 +188,11 @@ func (v *visit) membersPage() string { return "/projects/" + v.path("project") +
 
 func updateMember(v *visit) error {
 	role := api.Role(v.text("role"))
-	_, err := v.vault.UpdateMember(v, v.who, v.path("project"), v.path("user"), api.UpdateMember{Role: &role, Environments: v.limits(role)})
-	if err != nil {
+	change := api.UpdateMember{Environments: v.limits(role)}
+	if v.isAnother("role") {
+		change.Role = &role
+	}
+	if _, err := v.vault.UpdateMember(v, v.who, v.path("project"), v.path("user"), change); err != nil {
 		return v.again(err, showMembers)
 	}
 	return v.done(v.membersPage(), "member-changed")

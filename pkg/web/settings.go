@@ -127,7 +127,7 @@ const yes = "yes"
 func updateEnvironment(v *visit) error {
 	name, slug := v.text("name"), v.text("slug")
 	change := api.UpdateEnvironment{Name: &name, Slug: &slug}
-	if choice := v.text("protected"); choice != "" {
+	if choice := v.text("protected"); choice != "" && v.isAnother("protected") {
 		protected := choice == yes
 		change.Protected = &protected
 	}
