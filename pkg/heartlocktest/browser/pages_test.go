@@ -16,10 +16,8 @@ import (
 )
 
 const (
-	// maxWeight is what a page may send on the first visit, in bytes. A row of the
-	// large tables of a full server may add rowWeight.
+	// maxWeight is what a page may send on the first visit, in bytes.
 	maxWeight = 60 << 10
-	rowWeight = 330
 	// maxShift is how much a page may move while it loads (Cumulative Layout Shift,
 	// which is called good up to 0.1).
 	maxShift = 0.02
@@ -48,12 +46,8 @@ func lookAt(t *testing.T, w *world, l look, weights *weightTable) {
 	tab := l.tab(t, w)
 	weight := tab.Weigh(l.path(w))
 	weights.add(weight)
-	limit := maxWeight
-	if w.size.name == full.name {
-		limit += w.size.secrets * rowWeight
-	}
-	if weight.Bytes > limit {
-		t.Errorf("%s weighs %d KiB, more than %d:\n%s", weight.Path, weight.Bytes>>10, limit>>10, strings.Join(weight.Parts, "\n"))
+	if weight.Bytes > maxWeight {
+		t.Errorf("%s weighs %d KiB, more than %d:\n%s", weight.Path, weight.Bytes>>10, maxWeight>>10, strings.Join(weight.Parts, "\n"))
 	}
 	if weight.Rounds > 2+weight.Redirects {
 		t.Errorf("%s is shown after %d round trips; the page and, together, all that it names must do:\n%s",
@@ -63,6 +57,7 @@ func lookAt(t *testing.T, w *world, l look, weights *weightTable) {
 		t.Errorf("%s moves while it loads: %.3f\n%s", weight.Path, weight.Shift, strings.Join(weight.Moved, "\n"))
 	}
 	l.finish(tab, w)
+	tab.Rest()
 	tab.Axe()
 	if w.size.name != full.name { // colours do not depend on how much there is
 		tab.Scheme("dark")

@@ -3,7 +3,6 @@
 package browser_test
 
 import (
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -22,12 +21,19 @@ func between(t *testing.T, s *heartlocktest.Server) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.Out.Host = r.In.Host
-		if host, _, err := net.SplitHostPort(r.In.Host); err != nil && r.In.Host == heartlocktest.OpenIDHost || host == heartlocktest.OpenIDHost {
-			r.Out.URL.Scheme, r.Out.URL.Host = "http", target.Host
+		if r.In.Host == heartlocktest.OpenIDHost {
+			r.Out.URL.Host = target.Host
 		}
-	}})
+	}}
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect { // there is no TLS here
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
 	t.Cleanup(proxy.Close)
 	return proxy.Listener.Addr().String()
 }

@@ -59,10 +59,11 @@ func SelfSigned(s *settings) { s.selfSigned = true }
 // to the test's goroutine, and is closed when the test ends.
 type Tab struct {
 	*Part
-	tb    testing.TB
-	ctx   context.Context
-	base  *url.URL
-	watch *watch
+	tb       testing.TB
+	ctx      context.Context
+	base     *url.URL
+	watch    *watch
+	noScript bool
 }
 
 // NewTab opens an empty tab in a browser context of its own for the server at
@@ -96,7 +97,7 @@ func newTab(parent context.Context, tb testing.TB, base string, s settings, opti
 	if err != nil {
 		tb.Fatal(err)
 	}
-	t := &Tab{tb: tb, base: address, watch: newWatch(address.Scheme + "://" + address.Host)}
+	t := &Tab{tb: tb, base: address, noScript: s.noScript, watch: newWatch(address.Scheme + "://" + address.Host)}
 	t.Part = &Part{tab: t}
 	ctx, closeTab := chromedp.NewContext(parent, append(options, chromedp.WithListener(t.watch.see))...)
 	t.ctx = ctx
@@ -291,9 +292,23 @@ func evaluate[T any](t *Tab, expression string) (T, error) {
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
-// Screenshot is the whole page as a PNG picture.
+// Rest waits until the page has nothing to do: every request is answered, and what
+// scripts have made of the answers is drawn.
+func (t *Tab) Rest() {
+	t.tb.Helper()
+	t.settle()
+	for range 2 { // what one script asks for may ask for more
+		t.until(t.allDone)
+		if !t.noScript {
+			_, _ = evaluate[bool](t, "new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))")
+		}
+	}
+}
+
+// Screenshot is the whole page as a PNG picture, once it has nothing to do.
 func (t *Tab) Screenshot() []byte {
 	t.tb.Helper()
+	t.Rest()
 	picture, err := t.picture()
 	if err != nil {
 		t.tb.Fatal(err)
