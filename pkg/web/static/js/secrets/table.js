@@ -4,6 +4,7 @@
 import { words } from "../times.js";
 
 const groupSize = 50;
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }); // to make one takes longer than to use it
 
 export class Row {
   constructor(element) {
@@ -73,7 +74,7 @@ export class Row {
     if (Number.isNaN(date.getTime())) return;
     time.dateTime = date.toISOString();
     time.textContent = words(date);
-    this.changed.title = `${date.toLocaleString()}${time.nextSibling?.textContent ?? ""}`;
+    this.changed.title = `${exact.format(date)}${time.nextSibling?.textContent ?? ""}`;
   }
 }
 
