@@ -151,13 +151,14 @@ func hasDotSegment(path string) bool {
 // fixedHeaders stand in every answer. The values are shared, so nothing may
 // change one in place; http.Header's methods do not.
 var fixedHeaders = http.Header{
-	"X-Content-Type-Options":     {"nosniff"},
-	"X-Frame-Options":            {"DENY"},
-	"Referrer-Policy":            {"same-origin"},
-	"Cross-Origin-Opener-Policy": {"same-origin"},
-	"Content-Security-Policy":    {contentSecurityPolicy},
-	"Cache-Control":              {"no-store"},
-	"Vary":                       {"Cookie, Origin, Authorization"},
+	"X-Content-Type-Options":       {"nosniff"},
+	"X-Frame-Options":              {"DENY"},
+	"Referrer-Policy":              {"same-origin"},
+	"Cross-Origin-Opener-Policy":   {"same-origin"},
+	"Cross-Origin-Resource-Policy": {"same-origin"},
+	"Content-Security-Policy":      {contentSecurityPolicy},
+	"Cache-Control":                {"no-store"},
+	"Vary":                         {"Cookie, Origin, Authorization"},
 }
 
 func (e *edge) setHeaders(h http.Header, connection session.Connection) {

@@ -151,6 +151,7 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", f.kind)
 	h.Set("ETag", f.quoted)
 	h.Set("Vary", "Accept-Encoding")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // where another server hands them on (STATIC_URL)
 	h.Set("Cache-Control", "no-cache")
 	if digest == a.digest {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")

@@ -41,6 +41,9 @@ func TestFilesAreKeptForEver(t *testing.T) {
 		if file.Header.Get("X-Content-Type-Options") != "nosniff" || strings.Contains(file.Header.Get("Vary"), "Cookie") {
 			t.Errorf("%s: %v", address, file.Header)
 		}
+		if got := file.Header.Get("Cross-Origin-Resource-Policy"); got != "cross-origin" {
+			t.Errorf("%s: Cross-Origin-Resource-Policy %q", address, got)
+		}
 		zipped := s.Anonymous().Do("GET", address, nil, "Accept-Encoding: br, gzip;q=0.5").Want(http.StatusOK)
 		if zipped.Header.Get("Content-Encoding") != "gzip" && len(file.Body) > 1000 {
 			t.Errorf("%s is not compressed", address)
