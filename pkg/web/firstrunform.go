@@ -68,6 +68,11 @@ func withoutPassword(text, root string) (rest string, left bool) {
 		return "", true
 	}
 	u.User = url.User(u.User.Username())
+	// The two parsers part some passwords differently. What is left must still be the same
+	// to the one that counts, but for the password.
+	if now, err := config.ParseDatabaseURL(u.String(), root); err != nil || now.User != d.User || now.Password.Reveal() != "" {
+		return "", true
+	}
 	return u.String(), true
 }
 
