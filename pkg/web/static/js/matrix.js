@@ -14,7 +14,7 @@ export default function begin(section) {
   const { q, only } = form.elements;
   form.querySelector("[data-send]").classList.add("idle");
   const apply = filter(q, [...table.tBodies[0].rows], {
-    also: (row) => !only.checked || !row.classList.contains("even"),
+    also: (row) => !only.checked || !("even" in row.dataset),
     changed: (shown, text) => {
       count.textContent = text || only.checked ? `${shown} of ${total}` : `${total} ${total === 1 ? "key" : "keys"}`;
       none.hidden = shown > 0;
