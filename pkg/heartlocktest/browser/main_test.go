@@ -26,8 +26,8 @@ var executed templates
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code := browser.Main(m)
-	if code == 0 && whole() {
-		code = executed.report()
+	if whole() {
+		code = max(code, executed.report())
 	}
 	os.Exit(code)
 }

@@ -97,7 +97,7 @@ func TestASecretFromItsPage(t *testing.T) {
 		tab.WantText("The secret is deleted.")
 		h.owner.Call("GET", secretsOf("shop", "development")+"PAYMENT_KEY/", nil).Want(http.StatusNotFound)
 		tab.Open(shop + "deleted/")
-		tab.Click("Bring PAYMENT_KEY back")
+		tab.Click("Bring back PAYMENT_KEY")
 		tab.WantText("The secret is back, with its last value.")
 		if got := h.value("shop", "development", "PAYMENT_KEY"); got != "first-canary" {
 			t.Errorf("brought back it is %q", got)

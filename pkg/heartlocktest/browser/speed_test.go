@@ -3,11 +3,11 @@
 package browser_test
 
 import (
-	"fmt"
 	"slices"
+	"strings"
 	"testing"
-	"time"
 
+	"github.com/heartlock/heartlock/pkg/heartlocktest"
 	"github.com/heartlock/heartlock/pkg/heartlocktest/browser"
 )
 
@@ -20,7 +20,11 @@ func TestALargeEnvironmentIsQuick(t *testing.T) {
 	h.project("shop", "")
 	h.set("shop", "development", secretsNamed(5000))
 	var paints []float64
-	for range 3 {
+	visits := 1
+	if *speed {
+		visits = 5
+	}
+	for range visits {
 		tab := h.tab(h.owner)
 		paints = append(paints, tab.Weigh(shop).Painted)
 	}
@@ -28,19 +32,22 @@ func TestALargeEnvironmentIsQuick(t *testing.T) {
 
 	tab := h.tab(h.owner)
 	tab.Open(shop)
-	tab.WantText("5000 secrets")
-	tab.Focus("Filter by key or comment")
+	wantCount(t, tab, "5000 secrets")
+	tab.Rest()
+	// Not by its name: once Chromium was asked for one, it keeps the accessibility
+	// tree, and each change of 5000 rows takes it 100 ms more.
+	browser.Evaluate[bool](tab, "document.querySelector('#filter').focus(), true")
 	browser.Evaluate[bool](tab, keystrokes)
-	for _, key := range "payments_0" {
+	for _, key := range "payments_d" {
 		tab.Type(string(key))
 	}
-	tab.WantText("of 5000")
-	for range len("payments_0") {
+	wantCount(t, tab, " of 5000")
+	for range len("payments_d") {
 		tab.Press("Backspace")
 	}
-	tab.WantText("5000 secrets")
+	wantCount(t, tab, "5000 secrets")
 	strokes := browser.Evaluate[[]float64](tab, "keystrokes")
-	if len(strokes) < 2*len("payments_0") {
+	if len(strokes) < 2*len("payments_d") {
 		t.Fatalf("%d keystrokes were measured", len(strokes))
 	}
 	slowest := slices.Max(strokes)
@@ -50,12 +57,21 @@ func TestALargeEnvironmentIsQuick(t *testing.T) {
 	if !*speed {
 		return
 	}
-	if paint := time.Duration(paints[len(paints)/2] * float64(time.Millisecond)); paint > time.Second {
-		t.Errorf("the first paint takes %v, want 1s at most", paint)
+	if paint := paints[len(paints)/2]; paint > 1000 {
+		t.Errorf("the first paint takes %.0f ms, want 1000 ms at most", paint)
 	}
-	if stroke := fmt.Sprintf("%.0f ms", strokes[len(strokes)/2]); strokes[len(strokes)/2] > 50 {
-		t.Errorf("a keystroke takes %s, want 50 ms at most", stroke)
+	if stroke := strokes[len(strokes)/2]; stroke > 50 {
+		t.Errorf("a keystroke takes %.0f ms, want 50 ms at most", stroke)
 	}
+}
+
+// wantCount waits until the table says how much it shows. It does not look at the
+// rows, which would have the browser lay out all of them.
+func wantCount(t *testing.T, tab *browser.Tab, text string) {
+	t.Helper()
+	heartlocktest.Eventually(t, "the table counts "+text, func() bool {
+		return strings.Contains(browser.Evaluate[string](tab, "document.querySelector('#filter-count').textContent"), text)
+	})
 }
 
 // keystrokes measures from each input event to the end of the frame that shows
