@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -84,7 +85,7 @@ func (s *Site) visit(w http.ResponseWriter, r *http.Request, to route) {
 	if err == nil {
 		return
 	}
-	v.recordRefusal(err)
+	v.recordRefusal(r.Context(), err)
 	switch {
 	case fault.KindOf(err) == fault.Unauthenticated && v.who.IsAnonymous():
 		v.signInFirst()
@@ -98,13 +99,13 @@ func (s *Site) visit(w http.ResponseWriter, r *http.Request, to route) {
 // recordRefusal has the audit trail say what a known caller was refused: once for each
 // request, whether the answer is an error page or that of the form. If it can not be
 // recorded, he is refused all the same.
-func (v *visit) recordRefusal(err error) {
+func (v *visit) recordRefusal(ctx context.Context, err error) {
 	if v.refused || !errors.Is(err, fault.Forbidden) {
 		return
 	}
 	v.refused = true
-	if failed := v.vault.RecordRefusal(v, v.who, v.action, err); failed != nil {
-		v.site.options.Log.WarnContext(v, "a refusal could not be recorded",
+	if failed := v.vault.RecordRefusal(ctx, v.who, v.action, err); failed != nil {
+		v.site.options.Log.WarnContext(ctx, "a refusal could not be recorded",
 			"request_id", v.who.Request.ID, "error", fault.Detail(failed))
 	}
 }
