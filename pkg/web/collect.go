@@ -94,7 +94,7 @@ func makePublic(dir string) error {
 	if err := makePublic(filepath.Dir(dir)); err != nil {
 		return err
 	}
-	err := os.Mkdir(dir, 0o755)
+	err := os.Mkdir(dir, 0o755) //nolint:gosec // a web server of another account reads it
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

@@ -103,8 +103,8 @@ func TestEveryNoticeIsSaid(t *testing.T) {
 	}
 	for file, text := range readSources(t).code {
 		if file != "notice.go" {
-			said.find(`(?m)\b(?:done|LeaveNotice|changeUser)\(.*"([a-z-]+)"\)`, text)
-			said.find(`notice :?= .*"([a-z-]+)"$`, text).find(`(?m)notice :?= .*"([a-z-]+)"$`, text)
+			said.find(`(?m)\b(?:done|doneInEnvironment|LeaveNotice|changeUser)\(.*"([a-z-]+)"\)`, text)
+			said.find(`(?m)notice :?= .*"([a-z-]+)"$`, text)
 		}
 	}
 	wantSame(t, "notices", there, said)

@@ -76,9 +76,5 @@ func restoreRevision(v *visit) error {
 			return v.showRestore(data, nav)
 		})
 	}
-	nav, err := v.projectNav("secrets")
-	if err != nil {
-		return err
-	}
-	return v.done(nav.Here()+"history/", "environment-restored")
+	return v.doneInEnvironment("history/", "environment-restored")
 }

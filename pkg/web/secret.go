@@ -110,11 +110,7 @@ func changeValue(v *visit) error {
 	if err != nil {
 		return v.again(err, showSecret)
 	}
-	nav, err := v.projectNav("secrets")
-	if err != nil {
-		return err
-	}
-	return v.done(nav.SecretBase(secret.Key), "secret-saved")
+	return v.doneInEnvironment(secretBelow(secret.Key), "secret-saved")
 }
 
 // conflictPage holds two values: the one that a person wanted to save, and the one
@@ -149,16 +145,12 @@ func (v *visit) showConflict(mine api.Value, refusal error) error {
 
 // changeDetails renames a secret and changes its comment.
 func changeDetails(v *visit) error {
-	key, comment := v.text("key"), normalised(v.text("comment"))
+	key, comment := v.text("key"), v.lines("comment")
 	secret, err := v.vault.PatchSecret(v, v.who, v.secret(), api.PatchSecret{Key: &key, Comment: &comment}, v.wantedVersion())
 	if err != nil {
 		return v.again(err, showSecret)
 	}
-	nav, err := v.projectNav("secrets")
-	if err != nil {
-		return err
-	}
-	return v.done(nav.SecretBase(secret.Key), "secret-saved")
+	return v.doneInEnvironment(secretBelow(secret.Key), "secret-saved")
 }
 
 // deleteSecret removes a secret whatever its version: its page has said what is lost,
@@ -167,9 +159,5 @@ func deleteSecret(v *visit) error {
 	if err := v.vault.DeleteSecret(v, v.who, v.secret(), vault.Match{}); err != nil {
 		return err
 	}
-	nav, err := v.projectNav("secrets")
-	if err != nil {
-		return err
-	}
-	return v.done(nav.Here(), "secret-deleted")
+	return v.doneInEnvironment("", "secret-deleted")
 }

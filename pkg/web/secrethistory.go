@@ -163,11 +163,7 @@ func rollBack(v *visit) error {
 	if err != nil {
 		return v.again(err, showSecretHistory)
 	}
-	nav, err := v.projectNav("secrets")
-	if err != nil {
-		return err
-	}
-	return v.done(nav.SecretBase(secret.Key)+"history/", "secret-rolled-back")
+	return v.doneInEnvironment(secretBelow(secret.Key)+"history/", "secret-rolled-back")
 }
 
 // seenVersion is the newest version that the page showed, which may be a deletion.
@@ -217,11 +213,7 @@ func bringBack(v *visit) error {
 	if err != nil {
 		return v.again(err, showDeleted)
 	}
-	nav, err := v.projectNav("secrets")
-	if err != nil {
-		return err
-	}
-	return v.done(nav.Here()+"deleted/", "secret-brought-back")
+	return v.doneInEnvironment("deleted/", "secret-brought-back")
 }
 
 // lastWithValue is the newest version of the secret that is no deletion.

@@ -55,7 +55,19 @@ func (n *projectNav) Here() string { return n.EnvironmentBase(n.Environment.Slug
 
 // SecretBase is the address of the pages of a secret of the environment that is
 // shown.
-func (n *projectNav) SecretBase(key string) string { return n.Here() + "secrets/" + key + "/" }
+func (n *projectNav) SecretBase(key string) string { return n.Here() + secretBelow(key) }
+
+// secretBelow is where a secret's pages stand below those of its environment.
+func secretBelow(key string) string { return "secrets/" + key + "/" }
+
+// doneInEnvironment is done, for a page below those of the environment of the address.
+func (v *visit) doneInEnvironment(below, notice string) error {
+	nav, err := v.projectNav("secrets")
+	if err != nil {
+		return err
+	}
+	return v.done(nav.Here()+below, notice)
+}
 
 // secretsPage is the table of an environment's secrets. Its values are nil unless
 // somebody has asked to see them.
@@ -180,20 +192,16 @@ func (v *visit) standing(nav *projectNav) (standing, error) {
 // createSecret adds a secret. One that exists is left alone: who adds a key does not
 // mean to replace a value that he has not seen.
 func createSecret(v *visit) error {
-	key, value, comment := v.text("key"), v.value("value"), normalised(v.text("comment"))
+	key, value, comment := v.text("key"), v.value("value"), v.lines("comment")
 	ref := vault.SecretRef{EnvironmentRef: v.environment(), Key: key}
 	_, _, err := v.vault.PutSecret(v, v.who, ref, api.PutSecret{Value: &value, Comment: &comment}, vault.Match{Absent: true})
 	if err != nil {
 		return v.again(createRefusal(key, err), showSecrets)
 	}
-	nav, err := v.projectNav("secrets")
-	if err != nil {
-		return err
-	}
 	if api.DangerousKey(key) {
-		return v.done(nav.SecretBase(key), "secret-created") // its page warns
+		return v.doneInEnvironment(secretBelow(key), "secret-created") // its page warns
 	}
-	return v.done(nav.Here(), "secret-created")
+	return v.doneInEnvironment("", "secret-created")
 }
 
 // createRefusal says what to do about a key that is taken.
@@ -203,6 +211,3 @@ func createRefusal(key string, err error) error {
 	}
 	return err
 }
-
-// normalised has the line ends of text as it is stored: see visit.value.
-func normalised(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
