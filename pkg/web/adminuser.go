@@ -47,22 +47,36 @@ func renameUser(v *visit) error {
 	return v.done(v.userPage(), "user-renamed")
 }
 
+func activateUser(v *visit) error {
+	return v.changeUser(api.UpdateUser{IsActive: new(true)}, "user-activated")
+}
+
+func deactivateUser(v *visit) error {
+	return v.changeUser(api.UpdateUser{IsActive: new(false)}, "user-deactivated")
+}
+
+func grantAdministration(v *visit) error {
+	return v.changeUser(api.UpdateUser{IsSuperuser: new(true)}, "user-granted")
+}
+
+func revokeAdministration(v *visit) error {
+	return v.changeUser(api.UpdateUser{IsSuperuser: new(false)}, "user-revoked")
+}
+
 // changeUser makes one change to an account. The vault refuses what would leave the
 // server without an administrator, or a project without an owner; the page says so.
-func changeUser(change api.UpdateUser, notice string) func(*visit) error {
-	return func(v *visit) error {
-		if _, err := v.vault.UpdateUser(v, v.who, v.path("user"), change); err != nil {
-			return v.again(err, showUser)
-		}
-		if self := v.who.Actor().ID == v.path("user"); self && change.IsActive != nil && !*change.IsActive {
-			v.site.options.Cookies.End(v.w)
-			return v.done(signInPage, "deactivated-oneself")
-		}
-		if self := v.who.Actor().ID == v.path("user"); self && change.IsSuperuser != nil {
-			return v.done(accountPage, "resigned")
-		}
-		return v.done(v.userPage(), notice)
+func (v *visit) changeUser(change api.UpdateUser, notice string) error {
+	if _, err := v.vault.UpdateUser(v, v.who, v.path("user"), change); err != nil {
+		return v.again(err, showUser)
 	}
+	if self := v.who.Actor().ID == v.path("user"); self && change.IsActive != nil && !*change.IsActive {
+		v.site.options.Cookies.End(v.w)
+		return v.done(signInPage, "deactivated-oneself")
+	}
+	if self := v.who.Actor().ID == v.path("user"); self && change.IsSuperuser != nil {
+		return v.done(accountPage, "resigned")
+	}
+	return v.done(v.userPage(), notice)
 }
 
 func resetUserPassword(v *visit) error {

@@ -84,8 +84,6 @@ type problems struct {
 // again shows a page anew because what its form has sent was refused: with what
 // was wrong, and what was typed, but for what must not be in a page. Errors that
 // are not about the input end the visit.
-//
-//nolint:contextcheck // a visit is the request's context
 func (v *visit) again(err error, show func(*visit) error) error {
 	f := fault.As(err)
 	if f == nil {
