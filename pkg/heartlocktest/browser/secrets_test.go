@@ -181,3 +181,26 @@ func TestEnvironmentsAreComparedAndPromoted(t *testing.T) {
 		}
 	})
 }
+
+// TestTwoPeopleSaveOneSecretWithoutJavaScript has the later of two see both values
+// on a page of its own. With scripts a dialog does it, see secrettable_test.go.
+func TestTwoPeopleSaveOneSecretWithoutJavaScript(t *testing.T) {
+	t.Parallel()
+	h := newHouseWithProject(t, "shop", map[string]string{"API_KEY": "first"})
+	tab := h.tab(h.owner, browser.WithoutJavaScript)
+	tab.Open(shop + "secrets/API_KEY/")
+	h.set("shop", "development", map[string]string{"API_KEY": "theirs"})
+	tab.Fill("Value", "mine")
+	tab.Click("Save value")
+	tab.WantText("has changed this secret while you were editing it.", "theirs")
+	tab.WantValue("Value", "mine")
+	if got := h.value("shop", "development", "API_KEY"); got != "theirs" {
+		t.Errorf("before anything was chosen it is %q", got)
+	}
+	tab.Fill("Value", "mine and theirs")
+	tab.Click("Save this value")
+	tab.WantText("Saved.")
+	if got := h.value("shop", "development", "API_KEY"); got != "mine and theirs" {
+		t.Errorf("it is %q", got)
+	}
+}

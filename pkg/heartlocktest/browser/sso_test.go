@@ -82,8 +82,10 @@ func TestSingleSignOnIsSetUp(t *testing.T) {
 		tab := h.tab(h.owner, options...)
 		tab.Open("/admin/oidc/")
 		for _, field := range [][2]string{
-			{"Client ID", heartlocktest.OpenIDClient}, {"Client secret (optional)", heartlocktest.OpenIDSecret},
-			{"Authorization endpoint", provider.Issuer + "/auth"}, {"Token endpoint", provider.Issuer + "/oauth/token"},
+			{"Client ID", heartlocktest.OpenIDClient},
+			{"Client secret (optional)", heartlocktest.OpenIDSecret},
+			{"Authorization endpoint", provider.Issuer + "/auth"},
+			{"Token endpoint", provider.Issuer + "/oauth/token"},
 			{"User info endpoint", provider.Issuer + "/userinfo"},
 		} {
 			tab.Fill(field[0], field[1])

@@ -177,8 +177,10 @@ func (w *world) addSecrets() {
 }
 
 func (w *world) addMembers() {
-	names := []string{"ada.lovelace", "grace.hopper", "alan.turing", "edsger.dijkstra", "barbara.liskov", "donald.knuth", "margaret.hamilton",
-		"ken.thompson", "frances.allen", "tony.hoare", "radia.perlman", "niklaus.wirth"}
+	names := []string{
+		"ada.lovelace", "grace.hopper", "alan.turing", "edsger.dijkstra", "barbara.liskov", "donald.knuth", "margaret.hamilton",
+		"ken.thompson", "frances.allen", "tony.hoare", "radia.perlman", "niklaus.wirth",
+	}
 	roles := []api.Role{"admin", "member", "viewer", "member"}
 	var project api.Project
 	w.owner.Call("GET", "/projects/"+projectSlug+"/", nil).Want(http.StatusOK).Decode(&project)
