@@ -38,18 +38,23 @@ func TestALargeEnvironmentIsQuick(t *testing.T) {
 	// tree, and each change of 5000 rows takes it 100 ms more.
 	browser.Evaluate[bool](tab, "document.querySelector('#filter').focus(), true")
 	browser.Evaluate[bool](tab, keystrokes)
-	for _, key := range "payments_d" {
-		tab.Type(string(key))
-	}
-	wantCount(t, tab, " of 5000")
-	for range len("payments_d") {
-		tab.Press("Backspace")
+	const word = "payments_d"
+	var strokes []float64
+	for i := range 2 * len(word) { // types it, and takes it back
+		key := "Backspace"
+		if i < len(word) {
+			key = word[i : i+1]
+		}
+		tab.Press(key)
+		heartlocktest.Eventually(t, "the frame of the key is drawn", func() bool {
+			strokes = browser.Evaluate[[]float64](tab, "keystrokes")
+			return len(strokes) == i+1
+		})
+		if i == len(word)-1 {
+			wantCount(t, tab, " of 5000")
+		}
 	}
 	wantCount(t, tab, "5000 secrets")
-	strokes := browser.Evaluate[[]float64](tab, "keystrokes")
-	if len(strokes) < 2*len("payments_d") {
-		t.Fatalf("%d keystrokes were measured", len(strokes))
-	}
 	slowest := slices.Max(strokes)
 	slices.Sort(strokes)
 	t.Logf("5000 secrets: first paint after %.0f ms (median of %d), a keystroke in the filter until its next frame %.0f ms (median), %.0f ms (slowest)",
