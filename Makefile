@@ -7,7 +7,7 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint fmt build bench bench-custody soak completions
+.PHONY: help screenshots run test check lint fmt build bench bench-custody soak completions
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ soak: ## kill the server while it writes, and rotations, more than 1300 times, l
 	@cd pkg/heartlocktest/soak && go test -count=1 -timeout=60m -run 'Killed|Many|Misses|WrongKey|DamagedDatabaseFile' $(ARGS) -soak
 	@cd pkg/heartlocktest/people && go test -count=1 -timeout=60m -run 'Keeps|Once' -v $(ARGS) -soak
 	@cd pkg/server && go test -count=1 -timeout=60m -run 'OneFirstRun' -v $(ARGS) -soak
+
+screenshots: ## take pictures of every page, into screenshots/ (ARGS="typical /secrets" for some)
+	@scripts/screenshots.sh screenshots $(ARGS)
 
 completions: ## write completions/ anew, after a command or a flag changed
 	@scripts/completions.sh

@@ -67,7 +67,7 @@ export GORACE="${GORACE:-atexit_sleep_ms=0}"
 # The hashing of passphrases and passwords is left out too: it touches up to 256 MiB
 # again and again, with code that shares nothing.
 flags=(-race -gcflags='modernc.org/sqlite/lib=-race=false' -gcflags='golang.org/x/crypto/scrypt=-race=false'
-  -gcflags='golang.org/x/crypto/argon2=-race=false' -shuffle=on -count=1 -timeout=5m)
+  -gcflags='golang.org/x/crypto/argon2=-race=false' -shuffle=on -count=1 -timeout=8m)
 
 packages=(./...)
 for arg in "$@"; do

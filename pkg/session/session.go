@@ -12,6 +12,7 @@ package session
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -82,11 +83,23 @@ func (c *Cookies) csrf(value string, maxAge int) *http.Cookie {
 	}
 }
 
+// csrfTokenSize is the length of a CSRF token in bytes.
+const csrfTokenSize = 16
+
 // csrfToken is 32 hexadecimal digits of a MAC of the session's id.
 func csrfToken(key []byte, sessionID string) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(sessionID))
-	return hex.EncodeToString(mac.Sum(nil)[:16])
+	return hex.EncodeToString(mac.Sum(nil)[:csrfTokenSize])
+}
+
+// unhex is the bytes that hexadecimal digits stand for; nil if they are none.
+func unhex(digits []byte) []byte {
+	decoded := make([]byte, hex.DecodedLen(len(digits)))
+	if _, err := hex.Decode(decoded, digits); err != nil {
+		return nil
+	}
+	return decoded
 }
 
 // Unsafe reports whether a request with this method may change something.
@@ -154,14 +167,30 @@ func (c *Cookies) CheckToken(r *http.Request, sessionID string) error {
 	return c.CheckFormToken(r.Header.Get(CSRFHeader), sessionID)
 }
 
-// FormToken is what a form of a session must send back in CSRFField.
-func (c *Cookies) FormToken(sessionID string) string { return csrfToken(c.CSRFKeys[0], sessionID) }
+// FormToken is what a form of a session must send back in CSRFField: the token of the
+// session under a mask that is new each time, so that pages can be compressed. From the
+// lengths of compressed pages, which whoever watches the network sees, the letters of a
+// text that is always the same can be found (BREACH).
+func (c *Cookies) FormToken(sessionID string) string {
+	mask := make([]byte, csrfTokenSize)
+	_, _ = rand.Read(mask) // never fails: see crypto/rand
+	token := []byte(csrfToken(c.CSRFKeys[0], sessionID))
+	masked := make([]byte, csrfTokenSize)
+	subtle.XORBytes(masked, mask, unhex(token))
+	return hex.EncodeToString(append(mask, masked...))
+}
 
-// CheckFormToken refuses a form of a session that does not send back its token. No
-// cookie is looked at: the form itself came from a page of the session.
+// CheckFormToken refuses a form of a session that does not send back its token, masked
+// or as it is in the cookie. No cookie is looked at: the form itself came from a page
+// of the session.
 func (c *Cookies) CheckFormToken(sent, sessionID string) error {
 	if sent == "" {
 		return csrfFailed("CSRF token missing.")
+	}
+	if both := unhex([]byte(sent)); len(both) == 2*csrfTokenSize {
+		token := make([]byte, csrfTokenSize)
+		subtle.XORBytes(token, both[:csrfTokenSize], both[csrfTokenSize:])
+		sent = hex.EncodeToString(token)
 	}
 	for _, key := range c.CSRFKeys {
 		if subtle.ConstantTimeCompare([]byte(sent), []byte(csrfToken(key, sessionID))) == 1 {

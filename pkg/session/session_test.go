@@ -262,3 +262,29 @@ func TestCookiesAreSetOnlyWhenNeeded(t *testing.T) {
 		}
 	}
 }
+
+// TestFormTokensAreMasked: no two pages of a session hold the same text, and each is
+// good for this session alone.
+func TestFormTokensAreMasked(t *testing.T) {
+	t.Parallel()
+	c := cookies(t)
+	former := *c
+	former.CSRFKeys = c.CSRFKeys[1:]
+	plain := started(t, c, "session-1")["csrftoken"].Value
+	first, second := c.FormToken("session-1"), c.FormToken("session-1")
+	if first == second || strings.Contains(first, plain) {
+		t.Errorf("%s %s %s", plain, first, second)
+	}
+	for _, good := range []string{first, second, plain, former.FormToken("session-1")} {
+		if err := c.CheckFormToken(good, "session-1"); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{
+		"", c.FormToken("session-2"), first[:63], first + "0", first[:32], strings.Repeat("0", 64), first[32:] + first[:32] + first[:32], strings.Repeat("x", 64),
+	} {
+		if err := c.CheckFormToken(bad, "session-1"); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}

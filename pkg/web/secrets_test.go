@@ -43,7 +43,7 @@ func TestTableIsFilteredAndSortedByTheServer(t *testing.T) {
 	t.Parallel()
 	heartlocktest.EachDatabase(t, func(t *testing.T, databaseURL string) {
 		w := newTeam(t, databaseURL)
-		open(t, w.viewer, development).Has(t, "No secrets in Development yet", "heartlock run -p web -e development -- ./your-program").Lacks(t, "import the .env")
+		open(t, w.viewer, development).Has(t, "No secrets in Development yet", "heartlock secrets get DATABASE_URL -p web -e development").Lacks(t, "import the .env")
 		open(t, w.member, development).Has(t, "import the .env file")
 		for _, key := range []string{"C_ONE", "A_TWO", "B_THREE"} {
 			w.set(development, key, "canary")

@@ -2,13 +2,25 @@
 // token. A refusal throws a Refusal, whose message is for the person.
 export class Refusal extends Error {
   constructor(status, problem) {
-    super(problem.detail ?? "The server can not be reached. Try again.");
+    super(wording(problem.detail) ?? "The server can not be reached. Try again.");
     this.status = status;
     this.problem = problem;
   }
 }
 
 const token = () => document.cookie.split("; ").find((c) => c.startsWith("csrftoken="))?.slice("csrftoken=".length) ?? "";
+
+// parse reads JSON; what a proxy in front answers on its own account is none.
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}
+
+// wording is a problem's sentence without the place in the request's body.
+const wording = (detail) => detail?.replace(/^body\.\w+: (.)/, (_, first) => first.toUpperCase());
 
 // call answers { status, headers, body }; body is undefined where there is none.
 export async function call(method, path, body, headers = {}) {
@@ -25,7 +37,7 @@ export async function call(method, path, body, headers = {}) {
     throw new Refusal(0, {});
   }
   const text = await answer.text();
-  const parsed = text ? JSON.parse(text) : undefined;
+  const parsed = text ? parse(text) : undefined;
   if (answer.status === 401) {
     location.assign(`/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
   }

@@ -12,13 +12,20 @@ export function ready(page) {
   problem.setAttribute("role", "alert");
   key.after(problem);
 
+  // start hides what an empty table says, which offers the same once more.
+  function start(hidden) {
+    if (table.start) table.start.hidden = hidden || table.rows.length > 0;
+  }
+
   function open() {
     form.hidden = false;
+    start(true);
     key.focus();
   }
 
   function close() {
     form.hidden = true;
+    start(false);
     form.reset();
     complain("");
   }
@@ -41,7 +48,7 @@ export function ready(page) {
       key.focus();
       toast([`${name} is added.`, ...(body.warnings ?? [])].join(" "), table.byKey.has(name) ? { label: "Show it", do: () => table.byKey.get(name)?.element.focus() } : undefined);
     } catch (refusal) {
-      complain(refusal.status === 412 ? `There is a secret ${name} already. Edit it in the table.` : refusal.message);
+      complain(refusal.status === 412 ? "There is a secret with this key already. Edit it in the table." : refusal.message);
       key.focus();
     } finally {
       submit.disabled = false;
