@@ -172,7 +172,7 @@ func TestCheckFindsNothingOnAGoodInstallation(t *testing.T) {
 			i.finds(nil, "--decrypt-all")
 			got := i.run("", "check", "--decrypt-all")
 			for _, want := range []string{
-				"ok       settings: all valid\n", "ok       schema: version 3, which is this program's\n", "ok       set-up: finished on ",
+				"ok       settings: all valid\n", "ok       schema: version 4, which is this program's\n", "ok       set-up: finished on ",
 				"ok       encryption key: " + i.ring.SealFingerprint() + " from secret.key, which is the database's\n",
 				"ok       stored values: 3 values can be decrypted, former versions included\n",
 			} {
@@ -275,9 +275,9 @@ func TestCheckLooksAtTheSchema(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := install(t, url)
-			i.exec(`INSERT INTO schema_migrations VALUES (4, 'later', 'x', 1)`)
-			i.finds([]string{"error    schema: The database has schema version 4, and this heartlock knows no later one than 3."})
-			i.exec(`DELETE FROM schema_migrations WHERE version = 4`)
+			i.exec(`INSERT INTO schema_migrations VALUES (5, 'later', 'x', 1)`)
+			i.finds([]string{"error    schema: The database has schema version 5, and this heartlock knows no later one than 4."})
+			i.exec(`DELETE FROM schema_migrations WHERE version = 5`)
 			i.exec(`UPDATE schema_migrations SET checksum = 'x'`)
 			i.finds([]string{"error    schema: Schema version 1 (initial) was applied to the database in another form"})
 			i.exec(`DROP TABLE schema_migrations`)

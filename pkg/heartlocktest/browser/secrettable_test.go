@@ -228,7 +228,7 @@ func TestASecretIsAddedRenamedAndDeleted(t *testing.T) {
 	tab.Type("API_KEY")
 	tab.Fill("Value", "x")
 	tab.Press("Enter")
-	tab.WantText("There is a secret API_KEY already.")
+	tab.WantText("There is a secret with this key already.")
 	tab.Axe()
 	tab.Press("Escape")
 	tab.WantFocus("Add secret")
