@@ -39,7 +39,7 @@ func isProbe(path string) bool {
 
 // isAPI reports whether a path is answered to programs rather than people.
 func isAPI(path string) bool {
-	return strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/api/docs")
+	return path == "/api" || strings.HasPrefix(path, "/api/") && path != "/api/docs" && path != "/api/docs/"
 }
 
 // refuse answers with an error: a program gets a problem document, a browser a page.

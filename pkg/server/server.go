@@ -267,11 +267,14 @@ func (s *Server) retire(i *Instance) {
 // better path: a program would send its credentials twice.
 func (s *Server) mount(apiHandler http.Handler, site *web.Site) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
+		switch {
+		case strings.HasPrefix(r.URL.Path, api.Prefix+"/"):
 			apiHandler.ServeHTTP(w, r)
-			return
+		case isAPI(r.URL.Path):
+			rest.WriteProblem(w, r, s.log, fault.New(fault.NotFound, "Not found."))
+		default:
+			site.ServeHTTP(w, r)
 		}
-		site.ServeHTTP(w, r)
 	})
 }
 
