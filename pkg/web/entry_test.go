@@ -209,7 +209,7 @@ func TestErrorPages(t *testing.T) {
 		says               string
 	}{
 		"another host":     {"GET", "/projects/", "", []string{"Host: evil.example.com"}, http.StatusBadRequest, "Invalid Host header."},
-		"a broken form":    {"POST", "/projects/", "name=%zz&" + token, []string{form}, http.StatusBadRequest, "could not be read"},
+		"a broken form":    {"POST", "/projects/", "name=%zz&" + token, []string{form}, http.StatusBadRequest, "not escaped as forms are"},
 		"another session":  {"POST", "/projects/", "name=x", []string{form}, http.StatusForbidden, "present session"},
 		"nothing":          {"GET", "/nothing/", "", nil, http.StatusNotFound, "There is nothing here"},
 		"another method":   {"DELETE", "/projects/", "", nil, http.StatusMethodNotAllowed, "can not be asked for in this way"},
