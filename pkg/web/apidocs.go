@@ -236,12 +236,8 @@ func enumText(values []any) string {
 
 // showAPIDocs shows the document for people.
 func (s *Site) showAPIDocs(v *visit) error {
-	base := v.vault.HomeURL(v.who)
-	if base == "" {
-		base = "https://heartlock.example.com"
-	}
 	return v.show(page{Template: "api-docs", Title: "API documentation", Compressed: true, Data: struct {
 		*apiDocs
 		Base, Prefix string
-	}{s.docs, base, api.Prefix}})
+	}{s.docs, v.address(), api.Prefix}})
 }

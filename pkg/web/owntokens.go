@@ -100,11 +100,7 @@ func createOwnToken(v *visit) error {
 	if err != nil {
 		return v.again(err, showOwnTokens)
 	}
-	server := v.vault.HomeURL(v.who)
-	if server == "" {
-		server = "https://heartlock.example.com"
-	}
-	return v.showOwnTokens(&newToken{created.Name, created.Token.Reveal(), server, created.ExpiresAt})
+	return v.showOwnTokens(&newToken{created.Name, created.Token.Reveal(), v.address(), created.ExpiresAt})
 }
 
 func revokeOwnToken(v *visit) error {

@@ -194,7 +194,7 @@ func (v *visit) showServiceToken(made api.ServiceToken) error {
 		return err
 	}
 	data := madeServiceToken{
-		ServiceToken: made, Server: v.vault.HomeURL(v.who), Project: nav.Project.Slug,
+		ServiceToken: made, Server: v.address(), Project: nav.Project.Slug,
 		Environment: made.Environments[0], Several: len(made.Environments) > 1,
 	}
 	if made.Token != nil {

@@ -259,3 +259,18 @@ func pasted(t *testing.T, folder, script, token string) string {
 	}
 	return string(out)
 }
+
+// TestSnippetsOfAServerWithoutAnAddress: a command without any would ask whatever is
+// on the machine that runs it; an example is seen to be one.
+func TestSnippetsOfAServerWithoutAnAddress(t *testing.T) {
+	t.Parallel()
+	s := heartlocktest.StartServer(t, heartlocktest.ServerOptions{Environ: []string{"ALLOWED_HOSTS=*"}})
+	owner := s.Onboard()
+	owner.Call("POST", "/projects/", map[string]any{"name": "Web"}).Want(http.StatusCreated)
+	page := open(t, owner, tokens+"new/").Form(t, tokens+"new/").Submit(t, url.Values{"name": {"CI"}, "environments": {"staging"}})
+	for _, id := range []string{"snippet-curl", "snippet-run"} {
+		if snippet := snippetOf(t, page, id); !strings.Contains(snippet, "https://heartlock.example.com") || strings.Contains(snippet, s.URL) {
+			t.Errorf("%s: %s", id, snippet)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -105,6 +106,12 @@ func (v *visit) startSession(token api.Value) error {
 	}
 	v.who = who
 	return nil
+}
+
+// address is where programs find this server, as commands to be pasted name it. While
+// the server does not know its public address it is one that is seen to be an example.
+func (v *visit) address() string {
+	return cmp.Or(v.vault.HomeURL(v.who), "https://heartlock.example.com")
 }
 
 // now is the time that pages reckon from.
