@@ -24,7 +24,7 @@ type BeginDevice struct {
 // DeviceCode, once in Interval seconds and for no more than ExpiresIn seconds.
 type DeviceAuthorization struct {
 	DeviceCode              Value  `json:"device_code"`
-	UserCode                string `json:"user_code"` // XXXX-XXXX
+	UserCode                string `json:"user_code"` // two groups of four letters, as in BCDF-GHJK
 	VerificationURI         string `json:"verification_uri"`
 	VerificationURIComplete string `json:"verification_uri_complete"` // with the user code
 	ExpiresIn               int    `json:"expires_in"`

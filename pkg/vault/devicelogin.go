@@ -50,7 +50,7 @@ var errNoDevice = fault.New(fault.NotFound,
 // DeviceRequest is what a person is asked to agree to. All but the times and the code is
 // what somebody unknown says of himself.
 type DeviceRequest struct {
-	UserCode  string // XXXX-XXXX
+	UserCode  string // two groups of four letters, as in BCDF-GHJK
 	Machine   string // may be empty
 	TokenName string // of the token that will be made
 	IP        string

@@ -47,7 +47,7 @@ func (d statusData) DatabaseName() string {
 }
 
 // MailReaches reports whether mail is sent to the people that it is for.
-func (d statusData) MailReaches() bool { return d.Mail.Backend == "smtp" }
+func (d statusData) MailReaches() bool { return d.Mail.Backend == string(config.MailSMTP) }
 
 func showStatus(v *visit) error {
 	status, err := v.vault.Status(v, v.who)

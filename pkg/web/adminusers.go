@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/heartlock/heartlock/pkg/api"
+	"github.com/heartlock/heartlock/pkg/config"
 	"github.com/heartlock/heartlock/pkg/vault"
 )
 
@@ -106,7 +107,7 @@ func showNewUser(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.show(page{Template: "admin-user-new", Title: "New account", Section: "users", Data: newUserData{MailReaches: mail.Backend == "smtp"}})
+	return v.show(page{Template: "admin-user-new", Title: "New account", Section: "users", Data: newUserData{MailReaches: mail.Backend == string(config.MailSMTP)}})
 }
 
 // createUser shows the link to choose a password if it could not be mailed: this one

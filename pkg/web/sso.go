@@ -24,17 +24,16 @@ func (s *Site) beginSSO(v *visit) error {
 	if sso == nil {
 		return errSSOOff
 	}
-	who, w, r := v.who, v.w, v.r
-	redirectURI, err := sso.Provider.RedirectURI(who.Request.Origin)
+	redirectURI, err := sso.Provider.RedirectURI(v.who.Request.Origin)
 	if err != nil {
 		return err
 	}
-	attempt, err := s.options.Vault.BeginSSO(r.Context(), who, s.options.Cookies.Attempt(r), r.URL.Query().Get("next"))
+	attempt, err := v.vault.BeginSSO(v, v.who, s.options.Cookies.Attempt(v.r), v.query("next"))
 	if err != nil {
 		return err
 	}
-	s.options.Cookies.BeginAttempt(w, attempt.Browser)
-	redirect(w, sso.Provider.AuthorizationURL(
+	s.options.Cookies.BeginAttempt(v.w, attempt.Browser)
+	redirect(v.w, sso.Provider.AuthorizationURL(
 		attempt.State.Reveal(), attempt.Nonce.Reveal(), attempt.Verifier.Reveal(), redirectURI))
 	return nil
 }
@@ -47,17 +46,16 @@ func (s *Site) finishSSO(v *visit) error {
 	if sso == nil {
 		return errSSOOff
 	}
-	who, w, r := v.who, v.w, v.r
-	query := r.URL.Query()
-	back, err := s.options.Vault.TakeSSO(r.Context(), who, query.Get("state"), s.options.Cookies.Attempt(r))
+	query := v.r.URL.Query()
+	back, err := v.vault.TakeSSO(v, v.who, query.Get("state"), s.options.Cookies.Attempt(v.r))
 	if err != nil {
 		return err
 	}
-	identity, err := exchange(r, sso.Provider, who.Request.Origin, query, back)
+	identity, err := exchange(v.r, sso.Provider, v.who.Request.Origin, query, back)
 	if err != nil {
 		return err
 	}
-	token, err := s.options.Vault.FinishSSO(r.Context(), who, back, vault.SSOIdentity(identity), sso.CreateUnknownUser)
+	token, err := v.vault.FinishSSO(v, v.who, back, vault.SSOIdentity(identity), sso.CreateUnknownUser)
 	if err != nil {
 		return err
 	}
@@ -67,7 +65,7 @@ func (s *Site) finishSSO(v *visit) error {
 	if err := v.startSession(token); err != nil {
 		return err
 	}
-	redirect(w, back.Next)
+	redirect(v.w, back.Next)
 	return nil
 }
 
