@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/fault"
@@ -58,17 +59,13 @@ type API struct {
 	log      *slog.Logger
 	options  Options
 	mux      *http.ServeMux
-	document []byte
+	document func() ([]byte, error) // made when it is first wanted
 }
 
 // New builds the routes.
-func New(o Options) (*API, error) {
+func New(o Options) *API {
 	a := &API{vault: o.Vault, cookies: o.Cookies, log: o.Log, options: o, mux: http.NewServeMux()}
-	document, err := Document(o.Version)
-	if err != nil {
-		return nil, err
-	}
-	a.document = document
+	a.document = sync.OnceValues(func() ([]byte, error) { return Document(o.Version) })
 	for _, route := range Routes() {
 		h := routed(a.adapt(route))
 		path := api.Prefix + route.Path
@@ -76,7 +73,7 @@ func New(o Options) (*API, error) {
 		a.mux.Handle(route.Method+" "+strings.TrimSuffix(path, "/"), h) // the same without the slash
 	}
 	a.mux.HandleFunc("GET "+api.Prefix+"/openapi.json", routed(a.serveDocument))
-	return a, nil
+	return a
 }
 
 // ServeHTTP answers a request below /api/v1/. What no route matches is 404, and
@@ -124,10 +121,18 @@ func (u *unrouted) Header() http.Header {
 func (u *unrouted) Write(b []byte) (int, error) { return len(b), nil }
 func (u *unrouted) WriteHeader(status int)      { u.status = status }
 
-func (a *API) serveDocument(w http.ResponseWriter, _ *http.Request) {
+// Document is the OpenAPI document of these routes.
+func (a *API) Document() ([]byte, error) { return a.document() }
+
+func (a *API) serveDocument(w http.ResponseWriter, r *http.Request) {
+	document, err := a.document()
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(a.document)))
-	_, _ = w.Write(a.document)
+	w.Header().Set("Content-Length", strconv.Itoa(len(document)))
+	_, _ = w.Write(document)
 }
 
 // fail answers with an error.

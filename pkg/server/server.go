@@ -228,19 +228,12 @@ func (s *Server) assemble(i *Instance, cfg *config.Server) (*running, error) {
 		SessionSecure: cfg.Security.SessionCookieSecure, CSRFSecure: cfg.Security.CSRFCookieSecure,
 		CSRFKeys: csrfKeys, Trusted: cfg.Security.CSRFTrustedOrigins,
 	}
-	handler, err := rest.New(rest.Options{
+	handler := rest.New(rest.Options{
 		Vault: i.Vault, Log: s.log, Version: s.options.Version, Cookies: cookies, Provider: i.sso.provider,
 		Onboard: s.onboard, OnboardingStatus: s.onboardingStatus, Readiness: s.readiness, Failed: s.observe, SSO: s.sso,
 	})
-	if err != nil {
-		return nil, err
-	}
-	document, err := rest.Document(s.options.Version)
-	if err != nil {
-		return nil, err
-	}
 	site, err := web.New(web.Options{
-		Vault: i.Vault, Cookies: cookies, Log: s.log, Config: cfg, SSO: i.sso.current, SSOAdmin: s.sso, Version: s.options.Version, Document: document,
+		Vault: i.Vault, Cookies: cookies, Log: s.log, Config: cfg, SSO: i.sso.current, SSOAdmin: s.sso, Version: s.options.Version, Document: handler.Document,
 		Onboard: s.onboard, OnboardingStatus: s.onboardingStatus, NeedsSetupToken: needsSetupToken(cfg), WithCurrent: s.withCurrent,
 		Failed: s.observe, Executed: s.options.Executed,
 	})

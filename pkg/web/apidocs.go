@@ -119,7 +119,11 @@ func (t *typeNames) UnmarshalJSON(text []byte) error {
 }
 
 // newAPIDocs reads a document.
-func newAPIDocs(text []byte) (*apiDocs, error) {
+func newAPIDocs(read func() ([]byte, error)) (*apiDocs, error) {
+	text, err := read()
+	if err != nil {
+		return nil, err
+	}
 	var d document
 	if err := json.Unmarshal(text, &d); err != nil {
 		return nil, err
@@ -236,8 +240,12 @@ func enumText(values []any) string {
 
 // showAPIDocs shows the document for people.
 func (s *Site) showAPIDocs(v *visit) error {
+	docs, err := s.docs()
+	if err != nil {
+		return err
+	}
 	return v.show(page{Template: "api-docs", Title: "API documentation", Compressed: true, Data: struct {
 		*apiDocs
 		Base, Prefix string
-	}{s.docs, v.address(), api.Prefix}})
+	}{docs, v.address(), api.Prefix}})
 }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/heartlock/heartlock/pkg/fault"
 )
@@ -39,8 +40,8 @@ type assets struct {
 type asset struct {
 	kind   string // content type
 	plain  []byte
-	zipped []byte // nil: it is no smaller
-	quoted string // entity tag
+	zipped func() []byte // made when it is first wanted; nil: it is no smaller
+	quoted string        // entity tag
 }
 
 // styleSheet is all of static/css as one file: it is wanted as a whole, and each
@@ -67,16 +68,14 @@ func newAssets(staticURL string) (*assets, error) {
 			_, _ = style.Write(content)
 			return nil
 		}
-		a.files[name], err = newAsset(name, content)
-		return err
+		a.files[name] = newAsset(name, content)
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.digest = hex.EncodeToString(sum.Sum(nil)[:8])
-	if a.files[styleSheet], err = newAsset(styleSheet, style.Bytes()); err != nil {
-		return nil, err
-	}
+	a.files[styleSheet] = newAsset(styleSheet, style.Bytes())
 	return a, a.place(staticURL)
 }
 
@@ -97,35 +96,39 @@ func (a *assets) place(staticURL string) error {
 	return nil
 }
 
-func newAsset(name string, content []byte) (asset, error) {
+func newAsset(name string, content []byte) asset {
 	kind := mime.TypeByExtension(path.Ext(name))
 	if path.Ext(name) == ".js" {
 		kind = "text/javascript; charset=utf-8" // whatever the machine's tables say
 	}
 	sum := sha256.Sum256(content)
-	f := asset{kind: kind, plain: content, quoted: `"` + hex.EncodeToString(sum[:8]) + `"`}
-	zipped, err := compress(content)
-	if err != nil {
-		return f, err
-	}
-	if len(zipped) < len(content) {
-		f.zipped = zipped
-	}
-	return f, nil
+	return asset{kind: kind, plain: content, quoted: `"` + hex.EncodeToString(sum[:8]) + `"`, zipped: sync.OnceValue(func() []byte {
+		if zipped := compress(content); len(zipped) < len(content) {
+			return zipped
+		}
+		return nil
+	})}
 }
 
-// compress is content as gzip (RFC 1952).
-func compress(content []byte) ([]byte, error) {
-	var zipped bytes.Buffer
-	w, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+// zippers are kept because each has nearly a megabyte of tables. What they last
+// wrote stays in them: they are for files and for pages that hold no secret.
+var zippers = sync.Pool{New: func() any {
+	w, err := gzip.NewWriterLevel(io.Discard, gzip.BestCompression)
 	if err != nil {
-		return nil, err
+		panic(err) // there is such a level
 	}
-	if _, err := w.Write(content); err != nil {
-		return nil, err
-	}
-	err = w.Close()
-	return zipped.Bytes(), err
+	return w
+}}
+
+// compress is content as gzip (RFC 1952).
+func compress(content []byte) []byte {
+	var zipped bytes.Buffer
+	w := zippers.Get().(*gzip.Writer)
+	defer zippers.Put(w)
+	w.Reset(&zipped)
+	_, _ = w.Write(content) // a buffer takes everything
+	_ = w.Close()
+	return zipped.Bytes()
 }
 
 // address is where a page finds a file.
@@ -161,9 +164,11 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	content := f.plain
-	if f.zipped != nil && acceptsGzip(r) {
-		h.Set("Content-Encoding", "gzip")
-		content = f.zipped
+	if acceptsGzip(r) {
+		if zipped := f.zipped(); zipped != nil {
+			h.Set("Content-Encoding", "gzip")
+			content = zipped
+		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(content)))
 	if r.Method != http.MethodHead {

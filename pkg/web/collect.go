@@ -32,7 +32,7 @@ func CollectStatic(root string) (Collected, error) {
 	done := Collected{Dir: filepath.Join(root, files.digest)}
 	for _, name := range files.names() {
 		f := files.files[name]
-		for ending, content := range map[string][]byte{"": f.plain, ".gz": f.zipped} {
+		for ending, content := range map[string][]byte{"": f.plain, ".gz": f.zipped()} {
 			if content == nil {
 				continue
 			}

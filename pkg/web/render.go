@@ -7,9 +7,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
-	"io/fs"
+	"iter"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,9 +65,9 @@ type view struct {
 // Once is a new value of the field that keeps a form from being sent twice.
 func (view) Once() string { return uuid.NewString() }
 
-// looks are the parsed templates, one set for each page.
+// looks are the templates, one set for each page.
 type looks struct {
-	pages    map[string]*template.Template
+	pages    map[string]func() (*template.Template, error) // parsed when first shown
 	executed func(string)
 }
 
@@ -78,41 +77,45 @@ func newLooks(files *assets, executed func(string)) (*looks, error) {
 	if executed == nil {
 		executed = func(string) {}
 	}
-	l := &looks{pages: map[string]*template.Template{}, executed: executed}
+	l := &looks{pages: map[string]func() (*template.Template, error){}, executed: executed}
 	parts := template.New("root").Funcs(functions(files, l.mark))
-	if err := parseAll(parts, "templates/parts", func(name string) string { return name }); err != nil {
-		return nil, err
-	}
-	names, err := fs.Glob(templateFiles, "templates/pages/*"+templateEnd)
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range names {
-		set, err := parts.Clone()
-		if err != nil {
+	for name, file := range templatesIn("parts") {
+		if err := parseOne(parts, file, name, name); err != nil {
 			return nil, err
 		}
-		name := strings.TrimSuffix(path.Base(file), templateEnd)
-		if err := parseOne(set, file, "content", name); err != nil {
-			return nil, err
-		}
-		l.pages[name] = set
+	}
+	for name, file := range templatesIn("pages") {
+		l.pages[name] = sync.OnceValues(func() (*template.Template, error) {
+			set, err := parts.Clone()
+			if err != nil {
+				return nil, err
+			}
+			return set, parseOne(set, file, "content", name)
+		})
 	}
 	return l, nil
 }
 
-func parseAll(set *template.Template, folder string, name func(string) string) error {
-	files, err := fs.Glob(templateFiles, folder+"/*"+templateEnd)
-	if err != nil {
-		return err
+// page is the templates of a page, which are parsed when it is first shown: to parse
+// all of them would hold up each start of a server by 70 ms.
+func (l *looks) page(name string) (*template.Template, error) {
+	set, found := l.pages[name]
+	if !found {
+		return nil, fmt.Errorf("there is no template %q", name)
 	}
-	for _, file := range files {
-		base := strings.TrimSuffix(path.Base(file), templateEnd)
-		if err := parseOne(set, file, name(base), base); err != nil {
-			return err
+	return set()
+}
+
+// templatesIn are the names and files of a folder of templates.
+func templatesIn(folder string) iter.Seq2[string, string] {
+	return func(yield func(name, file string) bool) {
+		entries, _ := templateFiles.ReadDir("templates/" + folder) // it is embedded
+		for _, entry := range entries {
+			if !yield(strings.TrimSuffix(entry.Name(), templateEnd), "templates/"+folder+"/"+entry.Name()) {
+				return
+			}
 		}
 	}
-	return nil
 }
 
 // parseOne parses a file, which is one template: it marks that it was executed.
@@ -132,15 +135,13 @@ func (l *looks) mark(name string) string {
 }
 
 // Templates lists all templates by the names that Options.Executed is told.
-func Templates() ([]string, error) {
-	var names []string
-	err := fs.WalkDir(templateFiles, "templates", func(name string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			names = append(names, strings.TrimSuffix(path.Base(name), templateEnd))
+func Templates() (names []string) {
+	for _, folder := range []string{"parts", "pages"} {
+		for name := range templatesIn(folder) {
+			names = append(names, name)
 		}
-		return err
-	})
-	return names, err
+	}
+	return names
 }
 
 // rendered holds the buffers that pages are made in. Some hold secrets, so they are
@@ -161,9 +162,9 @@ func release(b *bytes.Buffer) {
 // show answers with a page. It is made as a whole first: an error half way through
 // is an error page, and not half a page.
 func (v *visit) show(p page) error {
-	set, found := v.site.looks.pages[p.Template]
-	if !found {
-		return fmt.Errorf("there is no template %q", p.Template)
+	set, err := v.site.looks.page(p.Template)
+	if err != nil {
+		return err
 	}
 	body := rendered.Get().(*bytes.Buffer)
 	defer release(body)
@@ -175,10 +176,8 @@ func (v *visit) show(p page) error {
 	h.Set("Content-Security-Policy", v.site.contentPolicy())
 	content := body.Bytes()
 	if p.Compressed && acceptsGzip(v.r) {
-		if zipped, err := compress(content); err == nil {
-			content = zipped
-			h.Set("Content-Encoding", "gzip")
-		}
+		content = compress(content)
+		h.Set("Content-Encoding", "gzip")
 		h.Set("Vary", "Accept-Encoding, "+h.Get("Vary"))
 	}
 	h.Set("Content-Length", strconv.Itoa(len(content)))

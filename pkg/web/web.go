@@ -19,6 +19,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/heartlock/heartlock/pkg/api"
 	"github.com/heartlock/heartlock/pkg/config"
@@ -53,7 +54,7 @@ type Options struct {
 	Onboard          func(context.Context, vault.Principal, api.OnboardRequest) (api.OnboardResponse, error)
 	OnboardingStatus func(context.Context) (api.OnboardingStatus, error)
 	// Document is the OpenAPI document, which a page shows for people.
-	Document []byte
+	Document func() ([]byte, error)
 	// NeedsSetupToken: the first run asks for the token that the server has printed.
 	NeedsSetupToken bool
 	// WithCurrent runs something with the vault that is in service at this moment: the
@@ -75,7 +76,7 @@ type Site struct {
 	mux     *http.ServeMux
 	assets  *assets
 	looks   *looks
-	docs    *apiDocs
+	docs    func() (*apiDocs, error) // made when they are first wanted
 }
 
 // New builds the pages. An error is a defect of a template.
@@ -88,9 +89,7 @@ func New(o Options) (*Site, error) {
 	if s.looks, err = newLooks(files, o.Executed); err != nil {
 		return nil, err
 	}
-	if s.docs, err = newAPIDocs(o.Document); err != nil {
-		return nil, err
-	}
+	s.docs = sync.OnceValues(func() (*apiDocs, error) { return newAPIDocs(o.Document) })
 	for _, r := range s.routes() {
 		s.mount(r)
 	}

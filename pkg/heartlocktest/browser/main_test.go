@@ -61,14 +61,9 @@ func (t *templates) mark(name string) {
 
 // report names the templates that nothing has shown, and returns the exit code.
 func (t *templates) report() int {
-	all, err := web.Templates()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	unused := slices.DeleteFunc(all, func(name string) bool { return t.names[name] })
+	unused := slices.DeleteFunc(web.Templates(), func(name string) bool { return t.names[name] })
 	if len(unused) == 0 {
 		return 0
 	}
